@@ -1,0 +1,73 @@
+"""What the agent needs of an event hub: batches per partition in order, and a way to send.
+
+Delivery is at least once, in order within a partition. The receiver never moves a checkpoint: the
+consumer of a batch stores its position itself, after the batch is safe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event as received: where it stood and what it carried.
+
+    ``enqueued_ms`` is the broker's receive time in epoch milliseconds, ``properties`` the
+    application properties with text keys.
+    """
+
+    partition: str
+    sequence_number: int
+    offset: str
+    enqueued_ms: int
+    body: bytes
+    properties: Mapping[str, object] = field(default_factory=dict)
+    content_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingEvent:
+    """One event to send; events of one ``partition_key`` keep their order."""
+
+    body: bytes
+    partition_key: str | None = None
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+BatchHandler = Callable[[str, Sequence[Event]], Awaitable[None]]
+"""Called with a partition id and its next events in order, or with none after an idle wait."""
+
+
+class EventReceiver(Protocol):
+    """Receives every partition of a hub for one consumer group until it is closed."""
+
+    async def partitions(self) -> Sequence[str]:
+        """Return the hub's partition ids."""
+        ...
+
+    async def run(self, on_batch: BatchHandler, *, after: Mapping[str, int]) -> None:
+        """Deliver batches, each partition from just behind its sequence number in ``after``.
+
+        A partition missing from ``after`` starts at its first retained event. Runs until ``close``
+        or until a handler raises, which ends the run with that error.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Stop receiving and release the connection."""
+        ...
+
+
+class EventSender(Protocol):
+    """Sends to a hub."""
+
+    async def send(self, events: Sequence[OutgoingEvent]) -> None:
+        """Send events in order, batched per partition key; returns when the hub accepted all."""
+        ...
+
+    async def close(self) -> None:
+        """Flush and release the connection."""
+        ...

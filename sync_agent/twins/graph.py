@@ -1,0 +1,81 @@
+"""A twin graph in memory: documents by id, edges by either end.
+
+It is what the reference interpreter queries and what a diff compares. Documents are the service's
+own (``$dtId``, ``$metadata``, ...), so a row of a query is a document as it stands. Insertion order is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from sync_agent.twins.twin import Document
+
+
+class TwinGraph:
+    """Twin and relationship documents with an index on both ends of each edge."""
+
+    def __init__(
+        self, twins: Iterable[Document] = (), relationships: Iterable[Document] = ()
+    ) -> None:
+        self._twins: dict[str, Document] = {}
+        self._edges: dict[tuple[str, str], Document] = {}
+        self._out: dict[str, dict[tuple[str, str], Document]] = {}
+        self._in: dict[str, dict[tuple[str, str], Document]] = {}
+        for twin in twins:
+            self.put_twin(twin)
+        for relationship in relationships:
+            self.put_relationship(relationship)
+
+    def put_twin(self, document: Document) -> None:
+        """Add a twin, or replace the one of that ``$dtId``."""
+        self._twins[document["$dtId"]] = document
+
+    def remove_twin(self, twin_id: str) -> None:
+        """Remove a twin; its edges stay, as they do in the service until they are deleted."""
+        self._twins.pop(twin_id, None)
+
+    def put_relationship(self, document: Document) -> None:
+        """Add a relationship, or replace the one of that source and id."""
+        key = (document["$sourceId"], document["$relationshipId"])
+        self.remove_relationship(*key)
+        self._edges[key] = document
+        self._out.setdefault(document["$sourceId"], {})[key] = document
+        self._in.setdefault(document["$targetId"], {})[key] = document
+
+    def remove_relationship(self, source: str, relationship_id: str) -> None:
+        """Remove a relationship if it is there."""
+        key = (source, relationship_id)
+        document = self._edges.pop(key, None)
+        if document is not None:
+            del self._out[source][key]
+            del self._in[document["$targetId"]][key]
+
+    def twin(self, twin_id: str) -> Document | None:
+        """Return the twin of that id, or None."""
+        return self._twins.get(twin_id)
+
+    def twins(self) -> Iterator[Document]:
+        """Yield every twin in insertion order."""
+        return iter(self._twins.values())
+
+    def relationships(self) -> Iterator[Document]:
+        """Yield every relationship in insertion order."""
+        return iter(self._edges.values())
+
+    def outgoing(self, twin_id: str) -> Iterator[Document]:
+        """Yield the relationships that start at a twin."""
+        return iter(self._out.get(twin_id, {}).values())
+
+    def incoming(self, twin_id: str) -> Iterator[Document]:
+        """Yield the relationships that end at a twin."""
+        return iter(self._in.get(twin_id, {}).values())
+
+    @property
+    def twin_count(self) -> int:
+        """Return how many twins there are."""
+        return len(self._twins)
+
+    @property
+    def relationship_count(self) -> int:
+        """Return how many relationships there are."""
+        return len(self._edges)

@@ -1,0 +1,88 @@
+"""Digital twins and relationships as values, and their documents on the wire.
+
+A twin's property bag is the one free-form dict in the house: names to JSON values, components
+included as nested objects. Bookkeeping the service keeps (``$etag``, ``$metadata``) stands beside
+the properties, never among them. Source: Azure Digital Twins REST, "Digital twins - Get by id".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+JsonValue: TypeAlias = Any  # None | bool | int | float | str | list[JsonValue] | dict[str, JsonValue]
+Document: TypeAlias = dict[str, JsonValue]
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """One digital twin: id, model, and its properties and components.
+
+    ``metadata`` is the document's ``$metadata`` as the service returned it (``{}`` for a twin that
+    has not been written yet), ``etag`` its concurrency tag.
+    """
+
+    id: str
+    model: str
+    properties: Mapping[str, JsonValue] = field(default_factory=dict)
+    etag: str = ""
+    metadata: Mapping[str, JsonValue] = field(default_factory=dict)
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, JsonValue]) -> Twin:
+        """Read a twin from the document the service returns."""
+        metadata = document.get("$metadata") or {}
+        return cls(
+            id=document["$dtId"],
+            model=metadata.get("$model", ""),
+            properties={k: v for k, v in document.items() if not k.startswith("$")},
+            etag=document.get("$etag") or "",
+            metadata=metadata,
+        )
+
+    def to_document(self) -> Document:
+        """Return the body of a PUT that creates this twin."""
+        return {"$metadata": {"$model": self.model}, **self.properties}
+
+
+@dataclass(frozen=True, slots=True)
+class Relationship:
+    """One relationship: an edge named ``name`` from twin ``source`` to twin ``target``.
+
+    ``id`` is unique only within its source twin.
+    """
+
+    id: str
+    source: str
+    name: str
+    target: str
+    properties: Mapping[str, JsonValue] = field(default_factory=dict)
+    etag: str = ""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Return what identifies it in the whole graph: ``(source, id)``."""
+        return (self.source, self.id)
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, JsonValue]) -> Relationship:
+        """Read a relationship from the document the service returns."""
+        return cls(
+            id=document["$relationshipId"],
+            source=document["$sourceId"],
+            name=document["$relationshipName"],
+            target=document["$targetId"],
+            properties={k: v for k, v in document.items() if not k.startswith("$")},
+            etag=document.get("$etag") or "",
+        )
+
+    def to_document(self) -> Document:
+        """Return the body of a PUT that creates this relationship."""
+        return {
+            "$relationshipId": self.id,
+            "$sourceId": self.source,
+            "$relationshipName": self.name,
+            "$targetId": self.target,
+            **self.properties,
+        }
