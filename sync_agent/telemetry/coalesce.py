@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sync_agent.telemetry.binding import Bound
-from sync_agent.telemetry.time import format_time_ms
+from sync_agent.twins.time import format_time_ms
 from sync_agent.twins.twin import Document, JsonValue
 
 

@@ -19,7 +19,7 @@ import msgspec
 
 from sync_agent.errors import InputError
 from sync_agent.telemetry.sample import Sample
-from sync_agent.telemetry.time import TIME_MS_MAX, parse_time_ms
+from sync_agent.twins.time import TIME_MS_MAX, parse_time_ms
 from sync_agent.twins.twin import JsonValue
 
 BODY_BYTES_MAX = 1_048_576

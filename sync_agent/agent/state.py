@@ -1,0 +1,440 @@
+"""The agent's durable memory: positions, counts, health windows, transitions, dead letters, flags.
+
+One SQLite file. What belongs together changes in one transaction: a batch's position moves with its
+counts, its dead letters and the health windows it fed, so a process killed at any moment either
+has the whole batch behind it or repeats it, and nothing is counted twice. Twin writes come *before* the
+commit and are idempotent, so a repeat changes nothing visible.
+
+Durability: WAL with ``synchronous=NORMAL``. A killed process loses nothing; a power cut may lose the
+last commits, which moves the position back together with everything counted since, and the
+events are read again. One process writes (a lock beside the file says which); any number may read.
+
+Bounds: ``DEAD_LETTERS_MAX`` dead letters, after which the agent stops instead of dropping one;
+``TRANSITIONS_MAX`` transitions and ``FLAG_EVENTS_MAX`` flag events, of which the oldest go first.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from sync_agent.errors import StoreError
+from sync_agent.telemetry.tally import Tally
+
+DEAD_LETTERS_MAX = 1_000_000
+TRANSITIONS_MAX = 5_000_000
+FLAG_EVENTS_MAX = 1_000_000
+LOCK_WAIT_S = 5.0
+
+_SCHEMA_VERSION = 1
+_SCHEMA = """
+CREATE TABLE position(
+    stream TEXT NOT NULL, partition TEXT NOT NULL, sequence_number INTEGER NOT NULL,
+    watermark_ms INTEGER NOT NULL, rows INTEGER NOT NULL, applied INTEGER NOT NULL,
+    coalesced INTEGER NOT NULL, missing INTEGER NOT NULL, dead_lettered INTEGER NOT NULL,
+    PRIMARY KEY(stream, partition)) WITHOUT ROWID;
+CREATE TABLE health(
+    element TEXT PRIMARY KEY, model TEXT NOT NULL, stream TEXT NOT NULL, partition TEXT NOT NULL,
+    window TEXT NOT NULL, published TEXT NOT NULL, revision INTEGER NOT NULL,
+    written INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX health_unwritten ON health(element) WHERE written < revision;
+CREATE TABLE transition(
+    id INTEGER PRIMARY KEY, element TEXT NOT NULL, at_ms INTEGER NOT NULL, before TEXT NOT NULL,
+    after TEXT NOT NULL, score REAL, worst_kpi TEXT NOT NULL, explanation TEXT NOT NULL);
+CREATE INDEX transition_element ON transition(element, at_ms);
+CREATE TABLE dead_letter(
+    id INTEGER PRIMARY KEY, stream TEXT NOT NULL, partition TEXT NOT NULL,
+    sequence_number INTEGER NOT NULL, element TEXT NOT NULL, reason TEXT NOT NULL,
+    body BLOB NOT NULL, recorded_ms INTEGER NOT NULL);
+CREATE TABLE flag(
+    query TEXT NOT NULL, element TEXT NOT NULL, since_ms INTEGER NOT NULL,
+    PRIMARY KEY(query, element)) WITHOUT ROWID;
+CREATE TABLE flag_event(
+    id INTEGER PRIMARY KEY, query TEXT NOT NULL, element TEXT NOT NULL, kind TEXT NOT NULL,
+    at_ms INTEGER NOT NULL);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far one partition has been read: ``watermark_ms`` is the newest event time seen in it."""
+
+    sequence_number: int
+    watermark_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class HealthRecord:
+    """One element's open health window and what its twin shows or shall show.
+
+    ``window`` and ``published`` are JSON objects; ``revision`` counts the changes of ``published``.
+    """
+
+    element: str
+    model: str
+    partition: str
+    window: Mapping[str, Any]
+    published: Mapping[str, Any]
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TransitionRecord:
+    """A change of an element's health state; ``at_ms`` is event time."""
+
+    element: str
+    at_ms: int
+    before: str
+    after: str
+    score: float | None
+    worst_kpi: str
+    explanation: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """An event, or one sample of it, that could not be applied, and why."""
+
+    partition: str
+    sequence_number: int
+    element: str
+    reason: str
+    body: bytes
+    recorded_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlagEvent:
+    """An element that entered or left the answer of a named query; ``kind`` is entered or left."""
+
+    query: str
+    element: str
+    kind: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOutcome:
+    """All that one batch of one partition changes; it is committed whole or not at all."""
+
+    partition: str
+    position: Position
+    tally: Tally = field(default_factory=Tally)
+    health: Sequence[HealthRecord] = ()
+    transitions: Sequence[TransitionRecord] = ()
+    dead_letters: Sequence[DeadLetter] = ()
+
+
+class StateStore:
+    """The state file of one agent; ``stream`` names the hub and consumer group it follows."""
+
+    def __init__(self, path: Path, *, stream: str = "", readonly: bool = False) -> None:
+        """Open or create the file at ``path``.
+
+        Raises:
+            StoreError: it cannot be opened, is damaged, is of another version, or another agent
+                is writing to it.
+        """
+        self._path = path
+        self._stream = stream
+        self._lock = None if readonly else _lock(path)
+        try:
+            with self._translated():
+                self._db = self._open(readonly)
+        except StoreError:
+            self._unlock()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file and release its lock."""
+        self._db.close()
+        self._unlock()
+
+    # -- what a batch changes -------------------------------------------------------------------
+
+    def commit(self, outcome: BatchOutcome) -> None:
+        """Store a batch's outcome and move its partition's position, all in one transaction."""
+        tally = outcome.tally
+        with self._transaction() as db:
+            db.execute(
+                "INSERT INTO position VALUES(?,?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET"
+                " sequence_number=excluded.sequence_number, watermark_ms=excluded.watermark_ms,"
+                " rows=rows+excluded.rows, applied=applied+excluded.applied,"
+                " coalesced=coalesced+excluded.coalesced, missing=missing+excluded.missing,"
+                " dead_lettered=dead_lettered+excluded.dead_lettered",
+                (
+                    self._stream,
+                    outcome.partition,
+                    outcome.position.sequence_number,
+                    outcome.position.watermark_ms,
+                    tally.rows,
+                    tally.applied,
+                    tally.coalesced,
+                    tally.missing,
+                    tally.dead_lettered,
+                ),
+            )
+            self._put_health(db, outcome.health)
+            _put_transitions(db, outcome.transitions)
+            self._put_dead_letters(db, outcome.dead_letters)
+
+    def commit_health(
+        self, health: Sequence[HealthRecord], transitions: Sequence[TransitionRecord]
+    ) -> None:
+        """Store windows that time closed, without any new event."""
+        with self._transaction() as db:
+            self._put_health(db, health)
+            _put_transitions(db, transitions)
+
+    def mark_health_written(self, written: Iterable[tuple[str, int]]) -> None:
+        """Note that the twins of these elements show these revisions of their health."""
+        with self._transaction() as db:
+            db.executemany(
+                "UPDATE health SET written=max(written, ?) WHERE element=?",
+                [(revision, element) for element, revision in written],
+            )
+
+    def commit_flags(self, events: Sequence[FlagEvent]) -> None:
+        """Store which elements entered and left the named queries."""
+        with self._transaction() as db:
+            for event in events:
+                if event.kind == "entered":
+                    db.execute(
+                        "INSERT OR REPLACE INTO flag VALUES(?,?,?)",
+                        (event.query, event.element, event.at_ms),
+                    )
+                else:
+                    db.execute(
+                        "DELETE FROM flag WHERE query=? AND element=?", (event.query, event.element)
+                    )
+                db.execute(
+                    "INSERT INTO flag_event(query, element, kind, at_ms) VALUES(?,?,?,?)",
+                    (event.query, event.element, event.kind, event.at_ms),
+                )
+            _trim(db, "flag_event", FLAG_EVENTS_MAX)
+
+    # -- what is known --------------------------------------------------------------------------
+
+    def positions(self) -> dict[str, Position]:
+        """Return the position of each partition read so far."""
+        rows = self._rows(
+            "SELECT partition, sequence_number, watermark_ms FROM position WHERE stream=?",
+            (self._stream,),
+        )
+        return {partition: Position(number, watermark) for partition, number, watermark in rows}
+
+    def tally(self) -> Tally:
+        """Return the counts of all events ever committed, over all streams and partitions."""
+        rows = self._rows(
+            "SELECT coalesce(sum(rows),0), coalesce(sum(applied),0), coalesce(sum(coalesced),0),"
+            " coalesce(sum(missing),0), coalesce(sum(dead_lettered),0) FROM position"
+        )
+        return Tally(*next(iter(rows)))
+
+    def health(self) -> list[HealthRecord]:
+        """Return every element's window, by element id."""
+        return self._health("WHERE stream=? ORDER BY element", (self._stream,))
+
+    def unwritten_health(self, limit: int) -> list[HealthRecord]:
+        """Return at most ``limit`` elements whose twin does not yet show their health."""
+        return self._health("WHERE written < revision ORDER BY element LIMIT ?", (limit,))
+
+    def unwritten_health_count(self) -> int:
+        """Return how many twins do not yet show their health."""
+        rows = self._rows("SELECT count(*) FROM health WHERE written < revision")
+        return int(next(iter(rows))[0])
+
+    def transitions(self, element: str | None = None, *, since_ms: int = 0) -> list[TransitionRecord]:
+        """Return health state changes in the order they were decided."""
+        rows = self._rows(
+            "SELECT element, at_ms, before, after, score, worst_kpi, explanation FROM transition"
+            " WHERE at_ms >= ? AND (? IS NULL OR element = ?) ORDER BY id",
+            (since_ms, element, element),
+        )
+        return [TransitionRecord(*row) for row in rows]
+
+    def dead_letters(self, limit: int = 1000) -> list[DeadLetter]:
+        """Return the newest dead letters, oldest of them first."""
+        rows = self._rows(
+            "SELECT partition, sequence_number, element, reason, body, recorded_ms FROM"
+            " (SELECT * FROM dead_letter ORDER BY id DESC LIMIT ?) ORDER BY id",
+            (limit,),
+        )
+        return [DeadLetter(*row) for row in rows]
+
+    def flagged(self, query: str) -> dict[str, int]:
+        """Return the elements a named query holds now, and since when (epoch ms)."""
+        return dict(self._rows("SELECT element, since_ms FROM flag WHERE query=?", (query,)))
+
+    def flag_events(self, query: str | None = None) -> list[FlagEvent]:
+        """Return what entered and left the named queries, in order."""
+        rows = self._rows(
+            "SELECT query, element, kind, at_ms FROM flag_event WHERE ? IS NULL OR query = ?"
+            " ORDER BY id",
+            (query, query),
+        )
+        return [FlagEvent(*row) for row in rows]
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    def _open(self, readonly: bool) -> sqlite3.Connection:
+        if readonly:
+            if not self._path.exists():
+                raise StoreError(
+                    f"no agent state at {self._path}",
+                    remedy="start `sync-agent run` with this state path first, or set state.path",
+                )
+            db = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, timeout=LOCK_WAIT_S)
+        else:
+            db = sqlite3.connect(self._path, isolation_level=None, timeout=LOCK_WAIT_S)
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=NORMAL")
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0 and not readonly:
+            db.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version={_SCHEMA_VERSION};COMMIT;")
+        elif version != _SCHEMA_VERSION:
+            db.close()
+            raise StoreError(
+                f"{self._path} is an agent state of version {version}, this is {_SCHEMA_VERSION}",
+                remedy="use the sync-agent that wrote it, or set state.path to a new file",
+            )
+        return db
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._translated():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            remedy = "check that the folder exists and may be written, or set state.path"
+            if "full" in str(error):
+                remedy = "free space on that disk; the agent goes on from its last position"
+            raise StoreError(f"agent state {self._path}: {error}", remedy=remedy) from error
+
+    def _rows(self, sql: str, parameters: Sequence[object] = ()) -> Iterable[tuple[Any, ...]]:
+        with self._translated():
+            return self._db.execute(sql, parameters).fetchall()
+
+    def _health(self, where: str, parameters: Sequence[object]) -> list[HealthRecord]:
+        rows = self._rows(
+            f"SELECT element, model, partition, window, published, revision FROM health {where}",  # noqa: S608 - where is one of our own two clauses
+            parameters,
+        )
+        return [
+            HealthRecord(element, model, partition, json.loads(window), json.loads(shown), revision)
+            for element, model, partition, window, shown, revision in rows
+        ]
+
+    def _put_health(self, db: sqlite3.Connection, records: Sequence[HealthRecord]) -> None:
+        db.executemany(
+            "INSERT INTO health VALUES(?,?,?,?,?,?,?,0) ON CONFLICT DO UPDATE SET"
+            " model=excluded.model, stream=excluded.stream, partition=excluded.partition,"
+            " window=excluded.window, published=excluded.published, revision=excluded.revision",
+            [
+                (
+                    record.element,
+                    record.model,
+                    self._stream,
+                    record.partition,
+                    json.dumps(record.window, separators=(",", ":")),
+                    json.dumps(record.published, separators=(",", ":")),
+                    record.revision,
+                )
+                for record in records
+            ],
+        )
+
+    def _put_dead_letters(self, db: sqlite3.Connection, letters: Sequence[DeadLetter]) -> None:
+        if not letters:
+            return
+        db.executemany(
+            "INSERT INTO dead_letter(stream, partition, sequence_number, element, reason, body,"
+            " recorded_ms) VALUES(?,?,?,?,?,?,?)",
+            [
+                (
+                    self._stream,
+                    letter.partition,
+                    letter.sequence_number,
+                    letter.element,
+                    letter.reason,
+                    letter.body,
+                    letter.recorded_ms,
+                )
+                for letter in letters
+            ],
+        )
+        (count,) = db.execute("SELECT count(*) FROM dead_letter").fetchone()
+        if count > DEAD_LETTERS_MAX:
+            raise StoreError(
+                f"the dead-letter store {self._path} holds its maximum of {DEAD_LETTERS_MAX}",
+                remedy="look at `sync-agent dead-letters`, mend the producer, then move the file away",
+            )
+
+
+def _put_transitions(db: sqlite3.Connection, transitions: Sequence[TransitionRecord]) -> None:
+    if not transitions:
+        return
+    db.executemany(
+        "INSERT INTO transition(element, at_ms, before, after, score, worst_kpi, explanation)"
+        " VALUES(?,?,?,?,?,?,?)",
+        [
+            (t.element, t.at_ms, t.before, t.after, t.score, t.worst_kpi, t.explanation)
+            for t in transitions
+        ],
+    )
+    _trim(db, "transition", TRANSITIONS_MAX)
+
+
+def _trim(db: sqlite3.Connection, table: str, keep: int) -> None:
+    # Ids rise by one and are never reused within a table's life, so this is one index seek.
+    db.execute(f"DELETE FROM {table} WHERE id <= (SELECT max(id) FROM {table}) - ?", (keep,))  # noqa: S608 - own table names
+
+
+def _lock(path: Path) -> int:
+    """Take the writer's lock beside the state file, or say who else may hold it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    except OSError as error:
+        raise StoreError(
+            f"agent state {path}: {error.strerror}",
+            remedy="check that the folder exists and may be written, or set state.path",
+        ) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        raise StoreError(
+            f"agent state {path} is in use by another sync-agent",
+            remedy="stop that process, or give this one its own state.path",
+        ) from error
+    return handle

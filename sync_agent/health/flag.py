@@ -1,0 +1,54 @@
+"""Named queries that flag elements, and what entered and left their answers."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+
+import msgspec
+
+from sync_agent.errors import InputError, QueryError
+from sync_agent.query.checks import check
+from sync_agent.query.parser import parse
+
+
+@dataclass(frozen=True, slots=True)
+class FlagQuery:
+    """An ADT query with a name; each row of its answer must be a twin."""
+
+    name: str
+    text: str
+    description: str = ""
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    flag: list[FlagQuery] = []
+
+
+def parse_flags(text: str, *, place: str) -> tuple[FlagQuery, ...]:
+    """Read named queries from TOML (``[[flag]] name = "degraded" text = "SELECT * FROM ..."``).
+
+    Raises:
+        InputError: it is no TOML, has an unknown key, a name twice, or a query that cannot run.
+    """
+    try:
+        flags = tuple(msgspec.convert(tomllib.loads(text), _File).flag)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise InputError(
+            str(error), place=place, remedy="docs/health.md shows the form of a flags file"
+        ) from error
+    seen: set[str] = set()
+    for flag in flags:
+        if flag.name in seen:
+            raise InputError(f"flag {flag.name!r} stands there twice", place=place)
+        seen.add(flag.name)
+        try:
+            check(parse(flag.text))
+        except QueryError as error:
+            raise InputError(f"flag {flag.name!r}: {error.message}", place=place) from error
+    return flags
+
+
+def changed(before: frozenset[str], now: frozenset[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """Return which elements entered and which left between two answers."""
+    return now - before, before - now
