@@ -1,0 +1,25 @@
+"""What is wrong with a model, for people and for machines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One finding: a code, where it is, what it is, and what to do.
+
+    ``model`` is the interface's id ("" when it has none), ``pointer`` the JSON pointer inside the document,
+    ``source`` the file or request part it came from.
+    """
+
+    code: str
+    message: str
+    model: str = ""
+    pointer: str = ""
+    source: str = ""
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        place = " ".join(part for part in (self.source, self.model, self.pointer) if part)
+        return f"{place}: {self.message} [{self.code}]" if place else f"{self.message} [{self.code}]"
