@@ -1,0 +1,382 @@
+"""Query text to a tree: recursive descent, one token ahead, messages in the service's manner.
+
+Keywords and collection names are case-insensitive; names, ids and texts are not. Depth is bounded by
+``DEPTH_MAX``, length by the tokenizer. Source: Azure Digital Twins query language reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NoReturn
+
+from sync_agent.errors import QueryError
+from sync_agent.query.tokens import Kind, Token, tokenize
+from sync_agent.query.tree import (
+    And,
+    ArrayContains,
+    Collection,
+    Comparator,
+    Comparison,
+    Condition,
+    Count,
+    Direction,
+    Everything,
+    Join,
+    Match,
+    Membership,
+    Not,
+    OfModel,
+    Or,
+    Path,
+    Projected,
+    Projection,
+    Query,
+    Scalar,
+    Segment,
+    TextCheck,
+    TextTest,
+    TypeCheck,
+    TypeTest,
+)
+
+DEPTH_MAX = 100
+HOPS_MAX = 10
+
+RESERVED = frozenset(
+    "ALL AND AS ASC AVG BY COUNT DESC DEVICES_JOBS DEVICES_MODULES DEVICES ENDS_WITH FALSE FROM"
+    " GROUP IN IS_BOOL IS_DEFINED IS_NULL IS_NUMBER IS_OBJECT IS_PRIMITIVE IS_STRING MAX MIN NOT"
+    " NOT_IN NULL OR ORDER SELECT STARTS_WITH SUM TOP TRUE WHERE IS_OF_MODEL".split()
+)
+
+
+def parse(text: str) -> Query:
+    """Parse a query.
+
+    Raises:
+        QueryError: it is not one; ``line`` and ``position`` say where.
+    """
+    return _Parser(tokenize(text)).query()
+
+
+class _Parser:
+    def __init__(self, tokens: list[Token]) -> None:
+        self._tokens = tokens
+        self._next = 0
+        self._depth = 0
+
+    # -- tokens ---------------------------------------------------------------------------------
+
+    @property
+    def _token(self) -> Token:
+        return self._tokens[self._next]
+
+    def _peek(self, ahead: int) -> Token:
+        return self._tokens[min(self._next + ahead, len(self._tokens) - 1)]
+
+    def _advance(self) -> Token:
+        token = self._token
+        self._next = min(self._next + 1, len(self._tokens) - 1)
+        return token
+
+    def _fail(self, message: str, token: Token | None = None) -> NoReturn:
+        token = token or self._token
+        raise QueryError(message, line=token.line, position=token.position)
+
+    def _symbol(self, text: str) -> bool:
+        if self._token.kind is Kind.SYMBOL and self._token.text == text:
+            self._advance()
+            return True
+        return False
+
+    def _need(self, text: str) -> None:
+        if not self._symbol(text):
+            self._fail(f"missing '{text}' at '{self._token.text}'")
+
+    def _word(self, word: str) -> bool:
+        if self._token.is_word(word):
+            self._advance()
+            return True
+        return False
+
+    def _need_word(self, word: str) -> None:
+        if not self._word(word):
+            self._fail(f"missing {word} at '{self._token.text}'")
+
+    def _name(self, what: str) -> str:
+        token = self._token
+        if token.kind is Kind.QUOTED:
+            return self._advance().value
+        if token.kind is not Kind.WORD:
+            self._fail(f"mismatched input '{token.text}' expecting {what}")
+        if token.text.upper() in RESERVED:
+            self._fail(f"'{token.text}' is reserved; write [[{token.text}]] to use it as {what}")
+        return self._advance().value
+
+    # -- query ----------------------------------------------------------------------------------
+
+    def query(self) -> Query:
+        self._need_word("SELECT")
+        top = self._top()
+        projection = self._projection(top)
+        self._need_word("FROM")
+        collection = self._collection()
+        alias = self._collection_alias()
+        joins = []
+        while self._word("JOIN"):
+            joins.append(self._join())
+        match = self._match() if self._word("MATCH") else None
+        where = self._condition() if self._word("WHERE") else None
+        if self._token.kind is not Kind.END:
+            self._fail(f"extraneous input '{self._token.text}' expecting <EOF>")
+        return Query(projection, collection, alias, top, tuple(joins), match, where)
+
+    def _top(self) -> int | None:
+        if not self._token.is_word("TOP"):
+            return None
+        self._advance()
+        self._need("(")
+        token = self._token
+        if token.kind is not Kind.NUMBER or not token.text.isdigit() or int(token.text) < 1:
+            self._fail(f"TOP needs a positive whole number, not '{token.text}'")
+        self._advance()
+        self._need(")")
+        return int(token.text)
+
+    def _projection(self, top: int | None) -> Projection:
+        if self._symbol("*") or (top is not None and self._token.is_word("FROM")):
+            return Everything()
+        if self._token.is_word("COUNT"):
+            self._advance()
+            self._need("(")
+            self._need(")")
+            return Count()
+        items = [self._projected()]
+        while self._symbol(","):
+            items.append(self._projected())
+        return tuple(items)
+
+    def _projected(self) -> Projected:
+        path = self._path()
+        return Projected(path, self._name("a name") if self._word("AS") else "")
+
+    def _collection(self) -> Collection:
+        token = self._token
+        for collection in Collection:
+            if self._word(collection.value):
+                return collection
+        self._fail(f"mismatched input '{token.text}' expecting {{DIGITALTWINS, RELATIONSHIPS}}")
+
+    def _collection_alias(self) -> str:
+        self._word("AS")
+        token = self._token
+        follows = any(token.is_word(word) for word in ("JOIN", "MATCH", "WHERE"))
+        if token.kind is Kind.END or follows or token.kind is Kind.SYMBOL:
+            return ""
+        return self._name("a collection name")
+
+    def _join(self) -> Join:
+        target = self._name("a twin collection name")
+        self._need_word("RELATED")
+        source = self._name("a twin collection name")
+        self._need(".")
+        relationship = self._name("a relationship name")
+        follows = any(self._token.is_word(word) for word in ("JOIN", "WHERE"))
+        alias = "" if follows or self._token.kind is Kind.END else self._name("a relationship alias")
+        return Join(target, source, relationship, alias)
+
+    # -- match ----------------------------------------------------------------------------------
+
+    def _match(self) -> Match:
+        nodes, segments = [self._node()], []
+        while self._token.kind is Kind.SYMBOL and self._token.text in ("-", "<"):
+            segments.append(self._segment())
+            nodes.append(self._node())
+        return Match(tuple(nodes), tuple(segments))
+
+    def _node(self) -> str:
+        self._need("(")
+        name = "" if self._token.text == ")" else self._name("a twin name")
+        self._need(")")
+        return name
+
+    def _segment(self) -> Segment:
+        start = self._token
+        incoming = self._symbol("<")
+        self._need("-")
+        self._need("[")
+        alias = ""
+        if self._token.kind in (Kind.WORD, Kind.QUOTED):
+            alias = self._name("a relationship variable")
+        names: list[str] = []
+        if self._symbol(":"):
+            names.append(self._name("a relationship name"))
+            while self._symbol("|"):
+                names.append(self._name("a relationship name"))
+        low, high = self._hops() if self._symbol("*") else (1, 1)
+        self._need("]")
+        self._need("-")
+        outgoing = self._symbol(">")
+        if incoming and outgoing:
+            self._fail("a relationship cannot point both ways", start)
+        direction = (
+            Direction.IN if incoming else Direction.OUT if outgoing else Direction.EITHER
+        )
+        return Segment(direction, alias, tuple(names), low, high)
+
+    def _hops(self) -> tuple[int, int]:
+        start = self._token
+        low = self._hop_count() if self._token.kind is Kind.NUMBER else None
+        if self._symbol(".."):
+            high = self._hop_count()
+            # The lower bound of a range is exclusive: *1..3 is two or three hops.
+            first = 1 if low is None else low + 1
+        elif low is None:
+            self._fail("a hop count is missing behind '*'", start)
+        else:
+            first = high = low
+        if not 1 <= first <= high <= HOPS_MAX:
+            self._fail(f"the number of hops must be 1 to {HOPS_MAX}", start)
+        return first, high
+
+    def _hop_count(self) -> int:
+        token = self._token
+        if token.kind is not Kind.NUMBER or not token.text.isdigit():
+            self._fail(f"mismatched input '{token.text}' expecting a number of hops")
+        return int(self._advance().text[:4])
+
+    # -- conditions -----------------------------------------------------------------------------
+
+    def _condition(self) -> Condition:
+        self._depth += 1
+        if self._depth > DEPTH_MAX:
+            self._fail(f"conditions nest deeper than {DEPTH_MAX}")
+        operands = [self._conjunction()]
+        while self._word("OR"):
+            operands.append(self._conjunction())
+        self._depth -= 1
+        return operands[0] if len(operands) == 1 else Or(tuple(operands))
+
+    def _conjunction(self) -> Condition:
+        operands = [self._negation()]
+        while self._word("AND"):
+            operands.append(self._negation())
+        return operands[0] if len(operands) == 1 else And(tuple(operands))
+
+    def _negation(self) -> Condition:
+        negations = 0
+        while self._word("NOT"):
+            negations += 1
+        if negations > DEPTH_MAX:
+            self._fail(f"conditions nest deeper than {DEPTH_MAX}")
+        if self._symbol("("):
+            operand = self._condition()
+            self._need(")")
+        else:
+            operand = self._predicate()
+        for _ in range(negations):
+            operand = Not(operand)
+        return operand
+
+    def _predicate(self) -> Condition:
+        token = self._token
+        if token.kind is Kind.WORD and self._peek(1).text == "(":
+            function = self._functions().get(token.text.upper())
+            if function is None:
+                self._fail(f"'{token.text}' is no function of the query language")
+            self._advance()
+            self._need("(")
+            condition = function()
+            self._need(")")
+            return condition
+        return self._comparison()
+
+    def _functions(self) -> dict[str, Callable[[], Condition]]:
+        functions: dict[str, Callable[[], Condition]] = {
+            "IS_OF_MODEL": self._of_model,
+            "ARRAY_CONTAINS": self._array_contains,
+        }
+        for test in TypeTest:
+            functions[test.value] = lambda test=test: TypeCheck(test, self._path())  # type: ignore[misc]
+        for text_test in TextTest:
+            functions[text_test.value] = lambda test=text_test: self._text_check(test)  # type: ignore[misc]
+        return functions
+
+    def _text_check(self, test: TextTest) -> Condition:
+        path = self._path()
+        self._need(",")
+        return TextCheck(test, path, self._text())
+
+    def _array_contains(self) -> Condition:
+        path = self._path()
+        self._need(",")
+        return ArrayContains(path, self._literal())
+
+    def _of_model(self) -> Condition:
+        alias = ""
+        if self._token.kind is not Kind.TEXT:
+            alias = self._name("a collection name")
+            self._need(",")
+        model = self._text()
+        exact = False
+        if self._symbol(","):
+            if not self._token.is_word("EXACT"):
+                self._fail(f"mismatched input '{self._token.text}' expecting exact")
+            self._advance()
+            exact = True
+        return OfModel(model, alias, exact)
+
+    def _comparison(self) -> Condition:
+        path = self._path()
+        for word, negated in (("IN", False), ("NIN", True)):
+            if self._word(word):
+                return Membership(path, self._list(), negated)
+        token = self._token
+        if token.kind is Kind.SYMBOL and token.text in tuple(Comparator):
+            self._advance()
+            return Comparison(path, Comparator(token.text), self._literal())
+        if token.text == "<>":
+            self._advance()
+            return Comparison(path, Comparator.NE, self._literal())
+        self._fail(f"mismatched input '{token.text}' expecting a comparison")
+
+    def _list(self) -> tuple[Scalar, ...]:
+        self._need("[")
+        values = [self._literal()]
+        while self._symbol(","):
+            values.append(self._literal())
+        self._need("]")
+        return tuple(values)
+
+    def _path(self) -> Path:
+        segments = [self._name("a property")]
+        while self._symbol("."):
+            segments.append(self._segment_name())
+        return Path(tuple(segments))
+
+    def _segment_name(self) -> str:
+        # Behind a dot there is no keyword to confuse a name with.
+        token = self._token
+        if token.kind not in (Kind.WORD, Kind.QUOTED):
+            self._fail(f"mismatched input '{token.text}' expecting a property")
+        return self._advance().value
+
+    def _text(self) -> str:
+        if self._token.kind is not Kind.TEXT:
+            self._fail(f"mismatched input '{self._token.text}' expecting a text in single quotes")
+        return self._advance().value
+
+    def _literal(self) -> Scalar:
+        token = self._token
+        if token.kind is Kind.TEXT:
+            return self._advance().value
+        if token.kind is Kind.NUMBER:
+            return _number(self._advance().text)
+        for word, value in (("TRUE", True), ("FALSE", False), ("NULL", None)):
+            if self._word(word):
+                return value
+        self._fail(f"mismatched input '{token.text}' expecting a literal")
+
+
+def _number(text: str) -> int | float:
+    digits = text.lstrip("-")
+    return int(text) if digits.isdigit() and len(digits) <= 19 else float(text)

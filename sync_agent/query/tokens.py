@@ -1,0 +1,87 @@
+"""Query text to tokens. Positions are 0-based columns, lines 1-based, as the service counts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sync_agent.errors import QueryError
+
+TEXT_MAX = 8_000
+
+
+class Kind(StrEnum):
+    """Kinds of token."""
+
+    WORD = "word"
+    QUOTED = "quoted word"  # [[any]]
+    TEXT = "text"
+    NUMBER = "number"
+    SYMBOL = "symbol"
+    END = "<EOF>"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token: ``text`` as it stands, ``value`` what it means (unescaped)."""
+
+    kind: Kind
+    text: str
+    value: str
+    line: int
+    position: int
+
+    def is_word(self, word: str) -> bool:
+        """Tell whether this is a keyword, in whatever case it is written."""
+        return self.kind is Kind.WORD and self.text.upper() == word
+
+
+_TOKEN = re.compile(
+    r"""(?P<space>\s+)
+      | (?P<quoted>\[\[(?:[^\]]|\](?!\]))*\]\])
+      | (?P<text>'(?:[^'\\]|\\.)*')
+      | (?P<number>-?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][+-]?\d+)?)
+      | (?P<word>[$A-Za-z_][$A-Za-z0-9_]*)
+      | (?P<symbol><=|>=|!=|<>|\.\.|[=<>(),.\[\]:|*-])""",
+    re.VERBOSE | re.ASCII | re.DOTALL,
+)
+_HOPS = re.compile(r"(\d+)(?=\.\.)")
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+
+
+def tokenize(text: str) -> list[Token]:
+    """Split query text; the last token is always of kind END.
+
+    Raises:
+        QueryError: the text is too long, or has a character no token starts with.
+    """
+    if len(text) > TEXT_MAX:
+        raise QueryError(f"the query has {len(text)} characters, the most is {TEXT_MAX}")
+    tokens: list[Token] = []
+    at, line, line_start = 0, 1, 0
+    while at < len(text):
+        # `1..3` is a hop range, not the numbers 1. and .3
+        match = _HOPS.match(text, at) or _TOKEN.match(text, at)
+        column = at - line_start
+        if match is None:
+            raise QueryError(
+                f"token recognition error at: '{text[at]}'", line=line, position=column
+            )
+        raw, group = match.group(), match.lastgroup or "number"
+        if group != "space":
+            kind = Kind.QUOTED if group == "quoted" else Kind[group.upper()]
+            tokens.append(Token(kind, raw, _value(kind, raw), line, column))
+        newlines = raw.count("\n")
+        if newlines:
+            line += newlines
+            line_start = at + raw.rindex("\n") + 1
+        at = match.end()
+    tokens.append(Token(Kind.END, "<EOF>", "", line, at - line_start))
+    return tokens
+
+
+def _value(kind: Kind, raw: str) -> str:
+    if kind is Kind.TEXT:
+        return _ESCAPE.sub(r"\1", raw[1:-1])
+    return raw[2:-2] if kind is Kind.QUOTED else raw

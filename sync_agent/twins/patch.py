@@ -1,0 +1,111 @@
+"""JSON Patch as Azure Digital Twins takes it: ``add``, ``replace`` and ``remove`` on one document.
+
+The whole patch applies or nothing does; operations apply in order; the given document is not
+touched. Source: RFC 6902; Azure Digital Twins REST, "Digital twins - Update".
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+from sync_agent.twins.twin import Document, JsonValue
+
+OPERATIONS = ("add", "replace", "remove")
+PATH_DEPTH_MAX = 64
+
+
+class PatchError(ValueError):
+    """A patch that cannot be applied; the message is the service's, without its common tail."""
+
+
+def segments_of(path: str) -> tuple[str, ...]:
+    """Split a JSON pointer into its unescaped segments.
+
+    Raises:
+        PatchError: it does not start with a slash, or is too deep.
+    """
+    if not path.startswith("/") or path.count("/") > PATH_DEPTH_MAX:
+        raise PatchError(f"Could not resolve path {path}.")
+    return tuple(s.replace("~1", "/").replace("~0", "~") for s in path[1:].split("/"))
+
+
+def apply_patch(document: Document, patch: Sequence[Document]) -> Document:
+    """Return the document with a patch applied.
+
+    Raises:
+        PatchError: an operation is unknown, lacks a part, or names a place that is not there.
+    """
+    result = copy.deepcopy(document)
+    for operation in patch:
+        _apply(result, operation)
+    return result
+
+
+def _apply(document: Document, operation: Document) -> None:
+    op = operation.get("op")
+    if not op:
+        raise PatchError("Parameter op must not be empty.")
+    name = str(op).lower()
+    if name not in OPERATIONS:
+        raise PatchError(f"Unsupported operation type {op}.")
+    path = operation.get("path")
+    if not isinstance(path, str) or not path:
+        raise PatchError("Parameter path must not be empty.")
+    *parents, last = segments_of(path)
+    target: Any = document
+    for segment in parents:
+        target = _step(target, segment)
+    if name == "remove":
+        _remove(target, last)
+    elif name == "replace" and not _holds(target, last):
+        raise _not_found(last)
+    else:
+        _put(target, last, copy.deepcopy(operation.get("value")), insert=name == "add")
+
+
+def _step(target: Any, segment: str) -> Any:
+    if isinstance(target, dict) and segment in target:
+        return target[segment]
+    if isinstance(target, list) and (index := _index(target, segment)) is not None:
+        return target[index]
+    raise _not_found(segment)
+
+
+def _holds(target: Any, segment: str) -> bool:
+    if isinstance(target, dict):
+        return segment in target
+    return isinstance(target, list) and _index(target, segment) is not None
+
+
+def _put(target: Any, segment: str, value: JsonValue, *, insert: bool) -> None:
+    if isinstance(target, dict):
+        target[segment] = value
+    elif isinstance(target, list) and segment == "-" and insert:
+        target.append(value)
+    elif isinstance(target, list) and (index := _index(target, segment)) is not None:
+        target[index : index if insert else index + 1] = [value]
+    elif isinstance(target, list) and insert and segment == str(len(target)):
+        target.append(value)
+    else:
+        raise _not_found(segment)
+
+
+def _remove(target: Any, segment: str) -> None:
+    if isinstance(target, dict) and segment in target:
+        del target[segment]
+    elif isinstance(target, list) and (index := _index(target, segment)) is not None:
+        del target[index]
+    else:
+        raise _not_found(segment)
+
+
+def _index(target: list[Any], segment: str) -> int | None:
+    if not segment.isascii() or not segment.isdigit() or len(segment) > 9:
+        return None
+    return int(segment) if int(segment) < len(target) else None
+
+
+def _not_found(segment: str) -> PatchError:
+    return PatchError(f"The target location specified by path segment '{segment}' was not found.")
