@@ -1,0 +1,206 @@
+"""The settings as one value, loaded from its layers, each key with its origin.
+
+This is where pydantic comes in, and only here, so it is imported by commands that need settings
+and not by ``--help``. A bad value is reported under the name the person gave it: file and key,
+variable or flag. No message repeats a value, since it may be a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from sync_agent.agent.settings_layers import (
+    ENVIRONMENT_PREFIX,
+    Entry,
+    Origin,
+    OriginKind,
+    environment_entries,
+    file_entries,
+    flag_entries,
+)
+from sync_agent.agent.settings_sections import (
+    AdtSettings,
+    EventHubSettings,
+    FlagSettings,
+    HealthSettings,
+    InventorySettings,
+    LimitSettings,
+    LogSettings,
+    ModelsSettings,
+    Section,
+    StateSettings,
+    TelemetrySettings,
+)
+from sync_agent.errors import SettingsError
+
+T = TypeVar("T")
+
+
+class Settings(Section):
+    """All settings, section by section."""
+
+    adt: AdtSettings = Field(default_factory=AdtSettings)
+    event_hub: EventHubSettings = Field(default_factory=EventHubSettings)
+    state: StateSettings = Field(default_factory=StateSettings)
+    models: ModelsSettings = Field(default_factory=ModelsSettings)
+    inventory: InventorySettings = Field(default_factory=InventorySettings)
+    telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
+    health: HealthSettings = Field(default_factory=HealthSettings)
+    flags: FlagSettings = Field(default_factory=FlagSettings)
+    limits: LimitSettings = Field(default_factory=LimitSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Settings and, for every ``section.key``, where its value came from."""
+
+    settings: Settings
+    origins: Mapping[str, Origin]
+
+
+def sections() -> dict[str, type[Section]]:
+    """Return the model of each section, in the order they are documented."""
+    return {
+        name: field.annotation
+        for name, field in Settings.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+    }
+
+
+def load_settings(
+    path: Path | None, flags: Mapping[str, str], environ: Mapping[str, str]
+) -> Loaded:
+    """Read the settings: the file (if any), over it the environment, over it the flags.
+
+    Relative paths start from the file's folder when they stand in the file, else from the working
+    folder.
+
+    Raises:
+        SettingsError: the file cannot be read, a key is unknown, or a value is out of range.
+    """
+    known = {name: tuple(section.model_fields) for name, section in sections().items()}
+    origins = {f"{s}.{k}": Origin(OriginKind.DEFAULT) for s, keys in known.items() for k in keys}
+    values: dict[str, dict[str, Any]] = {name: {} for name in known}
+    layers = [*(file_entries(path, known) if path else ())]
+    layers += [*environment_entries(environ, known), *flag_entries(flags, known)]
+    for entry in layers:
+        field = sections()[entry.section].model_fields[entry.key]
+        values[entry.section][entry.key] = _read(entry, field)
+        origins[f"{entry.section}.{entry.key}"] = entry.origin
+    values["state"].setdefault("path", StateSettings().path.absolute())
+    try:
+        return Loaded(Settings.model_validate(values), origins)
+    except ValidationError as error:
+        raise _refusal(error.errors()[0], origins) from None
+
+
+def required(value: T | None, key: str) -> T:
+    """Return a setting's value, or raise what tells how to set it.
+
+    >>> required("https://example.test", "adt.url")
+    'https://example.test'
+
+    Raises:
+        SettingsError: the value is None.
+    """
+    if value is None:
+        section, _, name = key.partition(".")
+        variable = f"{ENVIRONMENT_PREFIX}{section}__{name}".upper()
+        raise SettingsError(
+            f"{key} is not set",
+            remedy=f"Set it in the settings file, as {variable}, or with --set {key}=VALUE.",
+        )
+    return value
+
+
+def value_types(field: FieldInfo) -> tuple[Any, ...]:
+    """Return the types a setting's value may have, without None."""
+    parts = get_args(field.annotation) or (field.annotation,)
+    return tuple(part for part in parts if part is not type(None))
+
+
+def _read(entry: Entry, field: FieldInfo) -> Any:
+    """Return a layer's value ready for its model: paths absolute, TOML types as they must be."""
+    kinds = value_types(field)
+    if not entry.is_text and not _has_type(entry.value, kinds):
+        raise SettingsError(
+            f"{entry.origin.place} must be {_type_name(kinds)}, "
+            f"but it is {_toml_name(entry.value)}",
+            remedy="See docs/configuration.md.",
+        )
+    if Path in kinds:
+        return entry.base / Path(entry.value).expanduser()
+    return entry.value
+
+
+def _has_type(value: object, kinds: tuple[Any, ...]) -> bool:
+    if bool in kinds:
+        return isinstance(value, bool)
+    if int in kinds:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if float in kinds:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, str) and value != ""
+
+
+def _type_name(kinds: tuple[Any, ...]) -> str:
+    if bool in kinds:
+        return "true or false"
+    if int in kinds:
+        return "a whole number"
+    return "a number" if float in kinds else "text that is not empty"
+
+
+def _toml_name(value: object) -> str:
+    match value:
+        case bool():
+            return "true or false"
+        case int() | float():
+            return "a number"
+        case "":
+            return "empty"
+        case str():
+            return "text"
+        case dict():
+            return "a table"
+        case list():
+            return "a list"
+        case _:
+            return "a date or time"
+
+
+def _refusal(detail: ErrorDetails, origins: Mapping[str, Origin]) -> SettingsError:
+    key = ".".join(str(part) for part in detail["loc"][:2])
+    origin = origins.get(key)
+    place = origin.place if origin else f"section {key}"
+    message = detail["msg"].removeprefix("Value error, ")
+    return SettingsError(f"{place}: {message}", remedy=f"Correct {key}; see docs/configuration.md.")
+
+
+__all__ = [
+    "AdtSettings",
+    "EventHubSettings",
+    "FlagSettings",
+    "HealthSettings",
+    "InventorySettings",
+    "LimitSettings",
+    "Loaded",
+    "LogSettings",
+    "ModelsSettings",
+    "Origin",
+    "SecretStr",
+    "Settings",
+    "StateSettings",
+    "TelemetrySettings",
+    "load_settings",
+    "required",
+    "sections",
+]

@@ -1,0 +1,211 @@
+"""Every setting there is: its section, key, type, bounds, default and description.
+
+One pydantic model a section, all frozen, all refusing keys they do not know. A description here is
+the only place where a setting is explained: ``config init``, ``docs/configuration.md`` and
+``config show`` are written from it. Where a value may come from, and in which order, is
+``settings_layers``'s matter; what must be set depends on the command and is asked for with
+``settings.required``.
+
+A path is absolute once loaded. A secret is a ``SecretStr`` and shows itself only to the code that
+asks for its value.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from sync_agent.agent.shipped import shipped_default, shipped_models
+
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+PerSecond = Annotated[float, Field(gt=0, le=100_000)]
+
+
+class Section(BaseModel):
+    """A table of the settings file."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
+    )
+
+
+class AdtSettings(Section):
+    """Where the twins live."""
+
+    url: str | None = None
+    """Address of the Azure Digital Twins instance, `https://NAME.api.REGION.digitaltwins.azure.net`,
+    or of a stub on this machine, `http://127.0.0.1:PORT`."""
+
+    auth: Literal["default", "managed-identity", "token", "none"] = "default"
+    """How to sign in: `default` (environment, workload identity, managed identity, Azure CLI, in
+    that order), `managed-identity`, `token` (a fixed token, for a stub), `none` (a stub on this
+    machine)."""
+
+    token: SecretStr | None = None
+    """The token for `auth = "token"`."""
+
+    @field_validator("url")
+    @classmethod
+    def _has_a_scheme_and_a_host(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("it must be an address such as https://HOST or http://127.0.0.1:PORT")
+        if parts.username or parts.password:
+            raise ValueError("it must not carry a user name or a password")
+        return url.rstrip("/")
+
+    @model_validator(mode="after")
+    def _token_goes_with_its_auth(self) -> AdtSettings:
+        if self.auth == "token" and self.token is None:
+            raise ValueError('auth is "token", but adt.token is not set')
+        if self.auth != "token" and self.token is not None:
+            raise ValueError(f'adt.token is set, but auth is "{self.auth}": set auth = "token"')
+        return self
+
+
+class EventHubSettings(Section):
+    """Where telemetry comes from."""
+
+    connection_string: SecretStr | None = None
+    """Connection string of the namespace or of the hub, if not signing in by `namespace`."""
+
+    namespace: str | None = None
+    """Fully qualified namespace, `NAME.servicebus.windows.net`, signed in to as `auth` says."""
+
+    auth: Literal["default", "managed-identity"] = "default"
+    """How to sign in to `namespace`."""
+
+    name: str | None = None
+    """Name of the hub; not needed when the connection string names it (`EntityPath`)."""
+
+    consumer_group: str = "$Default"
+    """Consumer group to read as; give each agent its own."""
+
+    prefetch: Annotated[int, Field(ge=1, le=10_000)] = 3000
+    """Events fetched ahead per partition."""
+
+    @model_validator(mode="after")
+    def _signs_in_one_way(self) -> EventHubSettings:
+        if self.connection_string is not None and self.namespace is not None:
+            raise ValueError("connection_string and namespace are both set: keep one of them")
+        return self
+
+
+class StateSettings(Section):
+    """What the agent remembers between runs."""
+
+    path: Path = Path(".sync-agent/state.db")
+    """File of positions, health windows and dead letters; its folder is created when missing."""
+
+
+class ModelsSettings(Section):
+    """The DTDL models."""
+
+    path: Path = Field(
+        default_factory=shipped_models, json_schema_extra={"default": "the shipped telecom models"}
+    )
+    """Folder of DTDL models."""
+
+
+class InventorySettings(Section):
+    """From records to twins."""
+
+    source: Path | None = None
+    """Folder of inventory CSV files; without it the inventory loop stays off."""
+
+    mapping: Path | None = None
+    """File that maps records to twins and relationships."""
+
+    interval_s: Seconds = 300
+    """Seconds between two passes over the inventory."""
+
+    apply: bool = True
+    """Whether the agent writes what a pass finds; `false` only logs what it would write."""
+
+    max_delete_count: Annotated[int, Field(ge=0)] = 50
+    """A pass that would delete more twins and relationships than this is refused whole."""
+
+    max_delete_percent: Annotated[float, Field(ge=0, le=100)] = 10
+    """A pass that would delete a larger share of what it manages than this is refused whole."""
+
+
+class TelemetrySettings(Section):
+    """From events to properties."""
+
+    bindings: Path = Field(
+        default_factory=lambda: shipped_default("bindings.toml"),
+        json_schema_extra={"default": "the shipped bindings"},
+    )
+    """File that binds metrics to properties."""
+
+    batch_max_wait_s: Annotated[float, Field(gt=0, le=60)] = 1.0
+    """Longest wait for a batch of events to fill."""
+
+    batch_max_events: Annotated[int, Field(ge=1, le=10_000)] = 3000
+    """Most events of one partition handled together."""
+
+
+class HealthSettings(Section):
+    """From readings to scores."""
+
+    profiles: Path = Field(
+        default_factory=lambda: shipped_default("health.toml"),
+        json_schema_extra={"default": "the shipped profiles"},
+    )
+    """File of health profiles: KPIs, limits, weights and windows per model."""
+
+    interval_s: Seconds = 1.0
+    """Seconds between two rounds of writing health to the twins."""
+
+    idle_close_s: Annotated[float, Field(ge=1, le=86_400)] = 90
+    """A health period still open is closed after this long without newer telemetry."""
+
+
+class FlagSettings(Section):
+    """From queries to flags."""
+
+    queries: Path = Field(
+        default_factory=lambda: shipped_default("flags.toml"),
+        json_schema_extra={"default": "the shipped queries"},
+    )
+    """File of named ADT queries; a twin is flagged while its row is in the result."""
+
+    interval_s: Seconds = 10
+    """Seconds between two rounds of the queries."""
+
+
+class LimitSettings(Section):
+    """Azure Digital Twins' quotas as the agent keeps them; Azure's limits page has the current ones."""
+
+    twin_ops_per_s: PerSecond = 10
+    """Writes a second to one twin, its relationships in either direction included."""
+
+    patches_per_s: PerSecond = 1000
+    """Twin patches a second to the instance."""
+
+    create_delete_per_s: PerSecond = 500
+    """Twins and relationships created or deleted a second."""
+
+    queries_per_s: PerSecond = 500
+    """Query calls a second."""
+
+    requests_in_flight: Annotated[int, Field(ge=1, le=1000)] = 64
+    """Requests under way at once."""
+
+    retry_for_s: Annotated[float, Field(ge=0, le=3600)] = 60
+    """Longest time one request is tried again before it counts as failed."""
+
+
+class LogSettings(Section):
+    """The log on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least serious events to write."""
+
+    format: Literal["text", "json"] = "text"
+    """`text` for people, `json` for collectors."""

@@ -1,0 +1,79 @@
+"""What every command shares: the settings behind ``--config`` and ``--set``, and ``--output``.
+
+The root callback puts a ``CommandContext`` on the typer context; a command asks ``settings(ctx)``
+when it needs them, so a command that needs none never pays for reading them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sync_agent.errors import SettingsError
+from sync_agent.report.output import Output
+
+if TYPE_CHECKING:
+    from sync_agent.agent.settings import Loaded, Settings
+
+DEFAULT_CONFIG = Path("sync-agent.toml")
+"""The settings file of the working folder, read when it is there and no other is named."""
+
+OutputOption = Annotated[
+    Output, typer.Option("--output", "-o", help="Print a table for people or JSON for programs.")
+]
+"""The ``--output`` option of every command that prints data; give it ``Output.TABLE`` by default."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandContext:
+    """The root's options: the settings file, and the flags as ``section.key`` -> text."""
+
+    config: Path | None = None
+    flags: Mapping[str, str] = field(default_factory=dict)
+
+
+def loaded(ctx: typer.Context, overrides: Mapping[str, object | None] | None = None) -> Loaded:
+    """Load settings and their origins; see ``settings``."""
+    from sync_agent.agent.settings import load_settings
+
+    root = ctx.find_object(CommandContext) or CommandContext()
+    given = {k: str(v) for k, v in (overrides or {}).items() if v is not None}
+    return load_settings(root.config, {**root.flags, **given}, os.environ)
+
+
+def settings(ctx: typer.Context, overrides: Mapping[str, object | None] | None = None) -> Settings:
+    """Load the settings; ``overrides`` are a command's own options by ``section.key``, None = not given.
+
+    Raises:
+        SettingsError: they cannot be read or are wrong.
+    """
+    return loaded(ctx, overrides).settings
+
+
+def config_file(config: Path | None) -> Path | None:
+    """Return the settings file to read: the one named, else the working folder's if there is one."""
+    if config is None and DEFAULT_CONFIG.is_file():
+        return DEFAULT_CONFIG
+    return config
+
+
+def parse_flags(texts: list[str]) -> dict[str, str]:
+    """Return ``section.key=value`` texts as a mapping; the last of a key wins.
+
+    Raises:
+        SettingsError: a text has no ``=``.
+    """
+    flags = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise SettingsError(
+                f"--set {key} has no value", remedy="Write it as --set section.key=value."
+            )
+        flags[key.strip()] = value
+    return flags

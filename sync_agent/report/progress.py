@@ -1,0 +1,132 @@
+"""Progress of long work on standard error: a bar on a terminal, now and then a line elsewhere.
+
+Standard output stays free for results. Where standard error is no terminal (a log, CI) a line is
+written at most every ``LINE_EVERY_S`` seconds and one at the end, so that short work says one
+line and long work never floods a log.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from sync_agent.report.output import printable
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+LINE_EVERY_S = 5.0
+"""Seconds between two lines where there is no terminal."""
+
+
+class Progress:
+    """A context manager that shows how far some work is, how fast it goes and how long it takes yet.
+
+    ``total`` is None while it is not known; ``unit`` is a plural noun ("rows", "changes").
+    """
+
+    def __init__(
+        self,
+        title: str,
+        *,
+        total: int | None = None,
+        unit: str = "",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepare to show; nothing is written before the context is entered."""
+        self._title = printable(title)
+        self._total = total
+        self._unit = unit
+        self._clock = clock
+        self._done = 0
+        self._started = self._said = clock()
+        self._bar: Bar | None = None
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+        self._started = self._said = self._clock()
+        if sys.stderr.isatty():
+            self._start_bar()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Show where the work stood at its end."""
+        if self._bar is not None:
+            self._bar.stop()
+        elif self._done or error is None:
+            self._say()
+
+    def advance(self, count: int = 1) -> None:
+        """Count that much more work as done."""
+        self.update(self._done + count)
+
+    def update(self, done: int, *, total: int | None = None) -> None:
+        """Set how much is done, and the total when it became known."""
+        self._done = done
+        self._total = total if total is not None else self._total
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=done, total=self._total)
+        elif self._clock() - self._said >= LINE_EVERY_S:
+            self._said = self._clock()
+            self._say()
+
+    def note(self, text: str) -> None:
+        """Write a line of its own, above the bar on a terminal."""
+        if self._bar is not None:
+            self._bar.console.print(printable(text), markup=False, highlight=False)
+        else:
+            _write(printable(text))
+
+    def _say(self) -> None:
+        elapsed = max(self._clock() - self._started, 1e-9)
+        _write(f"{self._title}: {amount(self._done, self._total, self._unit, elapsed)}")
+
+    def _start_bar(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import TimeElapsedColumn, TimeRemainingColumn
+
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn(self._unit, markup=False),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._task = self._bar.add_task(self._title, total=self._total)
+        self._bar.start()
+
+
+def amount(done: int, total: int | None, unit: str, elapsed_s: float) -> str:
+    """Return how far work is, in words.
+
+    >>> amount(250, 1000, "rows", 5.0)
+    '250 of 1,000 rows (25%), 50/s, 15 s left'
+    """
+    rate = done / elapsed_s
+    words = f"{done:,}" if total is None else f"{done:,} of {total:,}"
+    words = f"{words} {unit}".rstrip()
+    if total:
+        words += f" ({done / total:.0%})"
+    if rate >= 1:
+        words += f", {rate:,.0f}/s"
+    if total and rate > 0 and done < total:
+        words += f", {(total - done) / rate:,.0f} s left"
+    return words
+
+
+def _write(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
