@@ -12,10 +12,10 @@ about 1-4 KB, per element met.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from sync_agent.agent.bounded import each
 from sync_agent.ports.twin_store import TwinReader
 from sync_agent.telemetry.coalesce import Reading
 from sync_agent.twins.time import parse_time_ms
@@ -58,7 +58,6 @@ class TwinDirectory:
         self._reader = reader
         self._clock = clock
         self._entries: dict[str, tuple[Entry | None, float]] = {}
-        self._slots = asyncio.Semaphore(READS_IN_FLIGHT)
 
     async def find(self, elements: Iterable[str]) -> dict[str, Entry | None]:
         """Return the entry of each element, None where there is no such twin.
@@ -69,10 +68,13 @@ class TwinDirectory:
         now = self._clock()
         wanted = list(dict.fromkeys(elements))
         stale = [e for e in wanted if self._entries.get(e, (None, 0.0))[1] <= now]
-        async with asyncio.TaskGroup() as group:
-            for element in stale:
-                group.create_task(self._read(element))
+        await each(stale, self._read, at_once=READS_IN_FLIGHT)
         return {element: self._entries[element][0] for element in wanted}
+
+    def attributes(self, element: str) -> Mapping[str, JsonValue]:
+        """Return the properties of an element met before; none when it is not at hand."""
+        entry = self._entries.get(element, (None, 0.0))[0]
+        return {} if entry is None else entry.attributes
 
     def forget(self, elements: Iterable[str]) -> None:
         """Read these again when next asked for: something else changed them."""
@@ -80,7 +82,6 @@ class TwinDirectory:
             self._entries.pop(element, None)
 
     async def _read(self, element: str) -> None:
-        async with self._slots:
-            twin = await self._reader.get_twin(element)
+        twin = await self._reader.get_twin(element)
         life = ABSENT_LIFE_S if twin is None else ENTRY_LIFE_S
         self._entries[element] = (None if twin is None else Entry.of(twin), self._clock() + life)

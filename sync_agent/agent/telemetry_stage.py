@@ -1,10 +1,10 @@
 """From events to twins: decode, bind, coalesce, observe health, write, and only then move the position.
 
 One stage serves every partition; a partition's batches come one after another. The order inside a batch
-is fixed: (1) decode and find the twins, (2) coalesce to one patch per twin and feed the health
-windows, (3) patch the twins, (4) commit position, counts, windows and dead letters in one
-transaction. A process killed before (4) reads the batch again and finds at (2) that the twins
-hold it already; killed after, it goes on behind it. So nothing is lost and nothing counted twice.
+is fixed: (1) decode and find the twins, (2) coalesce to one patch per twin, (3) patch the
+twins, (4) feed the health windows and commit position, counts, windows and dead letters in one
+transaction. A process killed before (4) reads the batch again and finds that the twins hold it
+already; killed after, it goes on behind it. So nothing is lost and nothing counted twice.
 
 Every sample (a row of telemetry) ends in exactly one count: applied, coalesced, missing or
 dead-lettered.
@@ -15,17 +15,227 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import structlog
+
 from sync_agent.agent.bounded import each
 from sync_agent.agent.directory import Entry, TwinDirectory
 from sync_agent.agent.health_board import HealthBoard
 from sync_agent.agent.state import BatchOutcome, DeadLetter, Position, StateStore
-from sync_agent.errors import NotFoundError, ServiceError
+from sync_agent.errors import ServiceError
 from sync_agent.ports.events import Event
 from sync_agent.ports.twin_store import TwinWriter
+from sync_agent.telemetry.binding import Binder, Bound
+from sync_agent.telemetry.coalesce import TwinUpdate, coalesce
+from sync_agent.telemetry.decode import DecodeError, decode
+from sync_agent.telemetry.sample import Sample
+from sync_agent.telemetry.tally import Tally
+from sync_agent.twins.twin import JsonValue
 
-__all__ = ["TelemetryStage"]
+UNKNOWN_NOTED_MAX = 1_000
+
+_log = structlog.get_logger("sync_agent")
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A sample with the event it came in."""
+
+    sample: Sample
+    event: Event
 
 
 @dataclass(slots=True)
 class _Batch:
-    """One batch of one partition on its way through the stage."""
+    """One batch on its way: what was understood, and what could not be used."""
+
+    partition: str
+    rows: list[_Row] = field(default_factory=list)
+    bound: list[Bound] = field(default_factory=list)  # in step with ``rows``
+    letters: list[DeadLetter] = field(default_factory=list)
+    missing: int = 0
+    watermark_ms: int = 0
+
+    def refuse(self, event: Event, element: str, reason: str, now_ms: int) -> None:
+        self.letters.append(
+            DeadLetter(
+                self.partition, event.sequence_number, element, reason, event.body, now_ms
+            )
+        )
+
+
+class TelemetryStage:
+    """Handles the batches of all partitions; ``handle`` is what a receiver calls."""
+
+    def __init__(
+        self,
+        *,
+        writer: TwinWriter,
+        directory: TwinDirectory,
+        binder: Binder,
+        board: HealthBoard,
+        state: StateStore,
+        now_ms: Callable[[], int],
+        at_once: int,
+    ) -> None:
+        self._writer = writer
+        self._directory = directory
+        self._binder = binder
+        self._board = board
+        self._state = state
+        self._now_ms = now_ms
+        self._at_once = at_once
+        self._unknown: set[tuple[str, str]] = set()
+        self._watermarks = {p: at.watermark_ms for p, at in state.positions().items()}
+
+    async def handle(self, partition: str, events: Sequence[Event]) -> Tally:
+        """Take one batch of a partition all the way; return what became of its rows.
+
+        Raises:
+            ServiceError: twins could not be read or written; the position has not moved.
+            StoreError: the outcome could not be stored; the position has not moved.
+        """
+        batch = _Batch(partition, watermark_ms=self._watermarks.get(partition, 0))
+        self._decode(batch, events)
+        entries = await self._directory.find(row.sample.element for row in batch.rows)
+        self._bind(batch, entries)
+        applied = await self._write(batch, entries)
+        for bound in batch.bound:
+            entry = entries[bound.element]
+            if entry is not None and bound.readings:
+                self._board.observe(
+                    bound.element,
+                    entry.model,
+                    partition,
+                    entry.attributes,
+                    bound.readings,
+                    bound.time_ms,
+                )
+        return self._commit(batch, events[-1], applied)
+
+    def watermark_ms(self, partition: str) -> int:
+        """Return the newest event time seen in a partition."""
+        return self._watermarks.get(partition, 0)
+
+    def _decode(self, batch: _Batch, events: Iterable[Event]) -> None:
+        for event in events:
+            try:
+                decoded = decode(event.body)
+            except DecodeError as error:
+                batch.refuse(event, "", error.message, self._now_ms())
+                continue
+            batch.rows += [_Row(sample, event) for sample in decoded.samples]
+            for reject in decoded.rejects:
+                reason = f"sample {reject.index}: {reject.reason}"
+                batch.refuse(event, reject.element, reason, self._now_ms())
+
+    def _bind(self, batch: _Batch, entries: Mapping[str, Entry | None]) -> None:
+        usable: list[_Row] = []
+        for row in batch.rows:
+            sample = row.sample
+            entry = entries[sample.element]
+            if entry is None:
+                reason = f"there is no twin {sample.element!r}"
+                batch.refuse(row.event, sample.element, reason, self._now_ms())
+                continue
+            batch.watermark_ms = max(batch.watermark_ms, sample.time_ms)
+            bound = self._binder.bind(sample, entry.model)
+            self._note_unknown(entry.model, bound.unknown)
+            if bound.invalid:
+                # All or nothing: a row with one refused value is kept whole, with the reason.
+                reason = "; ".join(bound.invalid)
+                batch.refuse(row.event, sample.element, reason, self._now_ms())
+            elif bound.readings:
+                usable.append(row)
+                batch.bound.append(bound)
+            elif bound.missing:
+                batch.missing += 1
+            else:
+                metrics = ", ".join(bound.unknown) or "nothing"
+                reason = f"model {entry.model} has no property or binding for {metrics}"
+                batch.refuse(row.event, sample.element, reason, self._now_ms())
+        batch.rows = usable
+
+    def _note_unknown(self, model: str, metrics: Iterable[str]) -> None:
+        for metric in metrics:
+            if (model, metric) not in self._unknown and len(self._unknown) < UNKNOWN_NOTED_MAX:
+                self._unknown.add((model, metric))
+                _log.warning("metric ignored: no property or binding", model=model, metric=metric)
+
+    async def _write(self, batch: _Batch, entries: Mapping[str, Entry | None]) -> int:
+        """Patch the twins; return how many rows stand on them. Refused rows leave the batch."""
+        known = {e: entry.readings for e, entry in entries.items() if entry is not None}
+        coalesced = coalesce(batch.bound, known)
+        refused: dict[str, str] = {}
+
+        async def write(update: TwinUpdate) -> None:
+            try:
+                await self._writer.patch_twin(update.element, update.patch())
+            except ServiceError as error:
+                # 404: the twin was deleted meanwhile; 400: its model no longer allows the value.
+                if error.retryable or error.status not in (400, 404):
+                    raise
+                refused[update.element] = error.message
+                self._directory.forget([update.element])
+                return
+            entry = entries[update.element]
+            if entry is not None:
+                entry.note(update.values)
+
+        await each(coalesced.updates, write, at_once=self._at_once)
+        if not refused:
+            return len(coalesced.applied)
+        return self._refuse(batch, refused, coalesced.applied)
+
+    def _refuse(
+        self, batch: _Batch, refused: Mapping[str, str], applied: frozenset[int]
+    ) -> int:
+        kept_rows, kept_bound, kept_applied = [], [], 0
+        for number, (row, bound) in enumerate(zip(batch.rows, batch.bound, strict=True)):
+            if bound.element in refused:
+                batch.refuse(row.event, bound.element, refused[bound.element], self._now_ms())
+                continue
+            kept_rows.append(row)
+            kept_bound.append(bound)
+            kept_applied += number in applied
+        batch.rows, batch.bound = kept_rows, kept_bound
+        return kept_applied
+
+    def _commit(self, batch: _Batch, last: Event, applied: int) -> Tally:
+        coalesced = len(batch.bound) - applied
+        dead = len(batch.letters)
+        tally = Tally(
+            applied + coalesced + batch.missing + dead, applied, coalesced, batch.missing, dead
+        )
+        changes = self._board.take()
+        self._state.commit(
+            BatchOutcome(
+                batch.partition,
+                Position(last.sequence_number, batch.watermark_ms),
+                tally,
+                changes.records,
+                changes.transitions,
+                batch.letters,
+            )
+        )
+        self._watermarks[batch.partition] = batch.watermark_ms
+        return tally
+
+    def pass_silence(self) -> None:
+        """Let time pass, in each partition up to its newest event, for elements that fell silent."""
+        for partition, watermark_ms in self._watermarks.items():
+            self._board.pass_silence(partition, watermark_ms, self._attributes)
+        self._keep()
+
+    def pass_idle(self, partition: str) -> None:
+        """Close a partition's open windows: nothing has come in it for so long that they are whole."""
+        up_to_ms = self.watermark_ms(partition)
+        self._board.pass_time(partition, up_to_ms, self._attributes)
+        self._keep()
+
+    def _keep(self) -> None:
+        changes = self._board.take()
+        if changes:
+            self._state.commit_health(changes.records, changes.transitions)
+
+    def _attributes(self, element: str) -> Mapping[str, JsonValue]:
+        return self._directory.attributes(element)
