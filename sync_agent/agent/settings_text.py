@@ -69,7 +69,8 @@ def settings_toml() -> str:
     lines = [
         "# Settings of sync-agent. Every line is commented out and shows the default;",
         "# remove the # of what you change. Paths are relative to this file.",
-        f"# The environment ({ENVIRONMENT_PREFIX}SECTION__KEY) and --set section.key=value win over it.",
+        f"# The environment ({ENVIRONMENT_PREFIX}SECTION__KEY) wins over this file,",
+        "# and --set section.key=value over both.",
     ]
     rows = list(setting_rows())
     for section, summary in section_summaries().items():

@@ -26,7 +26,7 @@ DEFAULT_CONFIG = Path("sync-agent.toml")
 OutputOption = Annotated[
     Output, typer.Option("--output", "-o", help="Print a table for people or JSON for programs.")
 ]
-"""The ``--output`` option of every command that prints data; give it ``Output.TABLE`` by default."""
+"""The ``--output`` of every command that prints data; its default is ``Output.TABLE``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,9 @@ def loaded(ctx: typer.Context, overrides: Mapping[str, object | None] | None = N
 
 
 def settings(ctx: typer.Context, overrides: Mapping[str, object | None] | None = None) -> Settings:
-    """Load the settings; ``overrides`` are a command's own options by ``section.key``, None = not given.
+    """Load the settings.
+
+    ``overrides`` are a command's own options by ``section.key``; None is one that was not given.
 
     Raises:
         SettingsError: they cannot be read or are wrong.
@@ -56,7 +58,7 @@ def settings(ctx: typer.Context, overrides: Mapping[str, object | None] | None =
 
 
 def config_file(config: Path | None) -> Path | None:
-    """Return the settings file to read: the one named, else the working folder's if there is one."""
+    """Return the settings file to read: the one named, else the working folder's, if any."""
     if config is None and DEFAULT_CONFIG.is_file():
         return DEFAULT_CONFIG
     return config

@@ -49,7 +49,7 @@ COMMANDS = {
 
 
 class CommandTable(TyperGroup):
-    """The root group; it knows the commands by name and summary and loads the one that is called."""
+    """The root group: knows the commands by name and summary, loads the one that is called."""
 
     def __init__(self, **attributes: Any) -> None:
         """Fill the group from ``COMMANDS``."""
@@ -136,7 +136,7 @@ def run(arguments: Sequence[str]) -> int:
         return _report_usage(error)
     except typer.Abort:
         return _report("aborted", "")
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the outermost frame: a defect ends here too
         known = list(_known_errors(error))
         return _report_known(known) if known else _report_defect(error)
     return code if isinstance(code, int) else EXIT_OK
@@ -189,5 +189,5 @@ def _report(message: str, remedy: str) -> int:
 
 def _drop_output() -> None:
     """Send what is left of standard output nowhere, so that closing it at exit raises nothing."""
-    with open(os.devnull, "wb") as nowhere:
+    with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())

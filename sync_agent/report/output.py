@@ -1,8 +1,8 @@
-"""Printing results: a table for people or JSON for programs, on standard output.
+r"""Printing results: a table for people or JSON for programs, on standard output.
 
 Everything printed may hold text from twins, which strangers can write. In tables such text is
 never read as markup, and characters that a terminal obeys instead of showing (C0 and C1 controls,
-DEL, bidirectional overrides) are shown as ``\\x1b``-like escapes. JSON has them as ``\\u001b``
+DEL, bidirectional overrides) are shown as ``\x1b``-like escapes. JSON has them as ``\u001b``
 escapes, so that it stays true and is safe to look at.
 
 JSON holds the rows as the command made them, with the keys in their order; a table shows the

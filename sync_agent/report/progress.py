@@ -24,7 +24,7 @@ LINE_EVERY_S = 5.0
 
 
 class Progress:
-    """A context manager that shows how far some work is, how fast it goes and how long it takes yet.
+    """A context manager that shows how far some work is, its rate and the time left.
 
     ``total`` is None while it is not known; ``unit`` is a plural noun ("rows", "changes").
     """
@@ -93,8 +93,14 @@ class Progress:
 
     def _start_bar(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-        from rich.progress import TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
 
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
