@@ -48,18 +48,17 @@ class _Tracked:
 class HealthBoard:
     """Windows by element; changes gather until ``take`` hands them over for a commit."""
 
-    def __init__(
-        self,
-        profile_for: Callable[[str], Profile | None],
-        stored: Iterable[HealthRecord] = (),
-    ) -> None:
-        """Go on from ``stored``; ``profile_for`` gives a model's profile, None where it has none."""
+    def __init__(self, profile_for: Callable[[str], Profile | None]) -> None:
+        """Start empty; ``profile_for`` gives a model's profile, None where it has none."""
         self._profile_for = profile_for
         self._tracked: dict[str, _Tracked] = {}
         self._changed: set[str] = set()
         self._transitions: list[TransitionRecord] = []
-        for record in stored:
-            profile = profile_for(record.model)
+
+    def restore(self, records: Iterable[HealthRecord]) -> None:
+        """Go on from stored windows; those whose model has no profile any more are left alone."""
+        for record in records:
+            profile = self._profile_for(record.model)
             if profile is not None:
                 self._tracked[record.element] = _Tracked(
                     record.model,

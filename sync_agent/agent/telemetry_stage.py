@@ -87,6 +87,10 @@ class TelemetryStage:
         self._unknown: set[tuple[str, str]] = set()
         self._watermarks = {p: at.watermark_ms for p, at in state.positions().items()}
 
+    def use(self, binder: Binder) -> None:
+        """Bind with another set of models from now on."""
+        self._binder = binder
+
     async def handle(self, partition: str, events: Sequence[Event]) -> Tally:
         """Take one batch of a partition all the way; return what became of its rows.
 

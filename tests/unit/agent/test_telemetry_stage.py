@@ -68,9 +68,8 @@ class Rig:
         self.twins = twins
         self.state = StateStore(path, stream="hub")
         self.directory = TwinDirectory(twins, clock=lambda: 0.0)  # type: ignore[arg-type]
-        self.board = HealthBoard(
-            lambda model: profiles.for_model(model, registry), self.state.health()
-        )
+        self.board = HealthBoard(lambda model: profiles.for_model(model, registry))
+        self.board.restore(self.state.health())
         self.stage = TelemetryStage(
             writer=twins,  # type: ignore[arg-type]
             directory=self.directory,
