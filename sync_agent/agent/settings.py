@@ -14,7 +14,6 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
 
 from sync_agent.agent.settings_layers import (
     ENVIRONMENT_PREFIX,
@@ -99,7 +98,8 @@ def load_settings(
     try:
         return Loaded(Settings.model_validate(values), origins)
     except ValidationError as error:
-        raise _refusal(error.errors()[0], origins) from None
+        first = error.errors(include_input=False, include_url=False)[0]
+        raise _refusal(first["loc"], first["msg"], origins) from None
 
 
 def required(value: T | None, key: str) -> T:
@@ -177,11 +177,13 @@ def _toml_name(value: object) -> str:
             return "a date or time"
 
 
-def _refusal(detail: ErrorDetails, origins: Mapping[str, Origin]) -> SettingsError:
-    key = ".".join(str(part) for part in detail["loc"][:2])
+def _refusal(
+    loc: tuple[int | str, ...], message: str, origins: Mapping[str, Origin]
+) -> SettingsError:
+    key = ".".join(str(part) for part in loc[:2])
     origin = origins.get(key)
     place = origin.place if origin else f"section {key}"
-    message = detail["msg"].removeprefix("Value error, ")
+    message = message.removeprefix("Value error, ")
     return SettingsError(f"{place}: {message}", remedy=f"Correct {key}; see docs/configuration.md.")
 
 

@@ -180,7 +180,7 @@ class FlagSettings(Section):
 
 
 class LimitSettings(Section):
-    """Azure Digital Twins' quotas as the agent keeps them; Azure's own page has the current ones."""
+    """Azure Digital Twins' quotas as the agent keeps them; Azure's page has the current ones."""
 
     twin_ops_per_s: PerSecond = 10
     """Writes a second to one twin, its relationships in either direction included."""
