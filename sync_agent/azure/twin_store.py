@@ -1,0 +1,277 @@
+"""Azure Digital Twins through azure-digitaltwins-core: the twin service's three ports.
+
+The SDK's own retries are off and tenacity decides here, in one place: throttling (with the service's wait),
+5xx and an unreachable service are tried again for ``retry_for_s``. A reset PATCH may have been applied
+already; it is repeated all the same because the patches of this house are idempotent (``add`` and
+guarded ``remove``). Conditional writes are not repeated after a reset: the first may have
+changed the ETag. Plain http is allowed to loopback addresses only.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
+
+import aiohttp
+from azure.core import MatchConditions
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import AzureError
+from azure.core.pipeline.policies import SansIOHTTPPolicy
+from azure.core.pipeline.transport import AioHttpTransport
+from azure.digitaltwins.core.aio import DigitalTwinsClient
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_delay
+from tenacity.wait import wait_random_exponential
+
+from sync_agent.azure.identity import FixedTokenCredential
+from sync_agent.azure.service_errors import translated
+from sync_agent.errors import NotFoundError, ServiceError, SettingsError, UnreachableError
+from sync_agent.twins.twin import Document, Relationship, Twin
+
+REQUEST_MAX_S = 60.0
+PAGE_ROWS = 1_000
+MODELS_PER_CALL = 250
+CONNECTIONS_MAX = 128
+RETRY_WAIT_MAX_S = 30.0
+
+Answer = TypeVar("Answer")
+
+
+class AzureTwinStore:
+    """One Azure Digital Twins instance (ports ``TwinReader``, ``TwinWriter``, ``ModelStore``).
+
+    Use as an async context manager.
+    """
+
+    def __init__(
+        self, url: str, credential: AsyncTokenCredential, *, retry_for_s: float
+    ) -> None:
+        """Prepare; the connection is made on entering.
+
+        Raises:
+            SettingsError: the address is plain http and not of this machine.
+        """
+        parts = urlsplit(url)
+        self._host = parts.netloc
+        self._url = url
+        self._credential = credential
+        self._retry_for_s = retry_for_s
+        self._plain = parts.scheme == "http"
+        if self._plain and not _is_loopback(parts.hostname or ""):
+            raise SettingsError(
+                f"adt.url {url} is not https",
+                remedy="use https; plain http is for a stub on this machine only",
+            )
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX),
+            timeout=aiohttp.ClientTimeout(total=REQUEST_MAX_S),
+            auto_decompress=False,
+        )
+        policy: dict[str, Any] = (
+            {"authentication_policy": _PlainBearer(self._credential)} if self._plain else {}
+        )
+        self._client = DigitalTwinsClient(
+            self._url,
+            self._credential,
+            transport=AioHttpTransport(
+                session=self._session, session_owner=False, use_env_settings=False
+            ),
+            retry_total=0,
+            **policy,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.close()
+        await self._session.close()
+        close = getattr(self._credential, "close", None)
+        if close is not None:
+            with suppress(Exception):
+                await close()
+
+    # -- TwinReader -----------------------------------------------------------------------------
+
+    async def get_twin(self, twin_id: str) -> Twin | None:
+        """Return the twin, or None when there is none of that id."""
+        try:
+            document = await self._call(lambda: self._client.get_digital_twin(twin_id))
+        except NotFoundError:
+            return None
+        return Twin.from_document(document)
+
+    async def query(self, text: str) -> AsyncIterator[Document]:
+        """Yield the rows of an ADT query, page after page."""
+        headers = {"max-items-per-page": str(PAGE_ROWS)}
+        async for row in self._pages(lambda: self._client.query_twins(text, headers=headers)):
+            yield row
+
+    async def relationships_of(self, twin_id: str) -> AsyncIterator[Relationship]:
+        """Yield the twin's outgoing relationships."""
+        async for row in self._pages(lambda: self._client.list_relationships(twin_id)):
+            yield Relationship.from_document(row)
+
+    # -- TwinWriter -----------------------------------------------------------------------------
+
+    async def put_twin(self, twin: Twin, *, only_if_absent: bool = False) -> Twin:
+        """Create or wholly replace a twin; with ``only_if_absent`` raise PreconditionError if it exists."""
+        condition = {"match_condition": MatchConditions.IfMissing} if only_if_absent else {}
+        document = await self._call(
+            lambda: self._client.upsert_digital_twin(twin.id, twin.to_document(), **condition)
+        )
+        return Twin.from_document(document)
+
+    async def patch_twin(
+        self, twin_id: str, patch: Sequence[Document], *, etag: str | None = None
+    ) -> None:
+        """Apply a JSON Patch; all of it or nothing."""
+        await self._call(
+            lambda: self._client.update_digital_twin(twin_id, list(patch), **_if_match(etag)),
+            repeat_reset=etag is None,
+        )
+
+    async def delete_twin(self, twin_id: str, *, etag: str | None = None) -> None:
+        """Delete a twin that has no relationships left."""
+        await self._call(
+            lambda: self._client.delete_digital_twin(twin_id, **_if_match(etag)),
+            repeat_reset=etag is None,
+        )
+
+    async def put_relationship(
+        self, relationship: Relationship, *, only_if_absent: bool = False
+    ) -> Relationship:
+        """Create or wholly replace a relationship; both ends must exist."""
+        condition = {"match_condition": MatchConditions.IfMissing} if only_if_absent else {}
+        document = await self._call(
+            lambda: self._client.upsert_relationship(
+                relationship.source, relationship.id, relationship.to_document(), **condition
+            )
+        )
+        return Relationship.from_document(document)
+
+    async def patch_relationship(
+        self,
+        source: str,
+        relationship_id: str,
+        patch: Sequence[Document],
+        *,
+        etag: str | None = None,
+    ) -> None:
+        """Apply a JSON Patch to a relationship's properties."""
+        await self._call(
+            lambda: self._client.update_relationship(
+                source, relationship_id, list(patch), **_if_match(etag)
+            ),
+            repeat_reset=etag is None,
+        )
+
+    async def delete_relationship(
+        self, source: str, relationship_id: str, *, etag: str | None = None
+    ) -> None:
+        """Delete a relationship."""
+        await self._call(
+            lambda: self._client.delete_relationship(source, relationship_id, **_if_match(etag)),
+            repeat_reset=etag is None,
+        )
+
+    # -- ModelStore -----------------------------------------------------------------------------
+
+    async def list_models(self) -> AsyncIterator[Document]:
+        """Yield model metadata with the DTDL document under ``model``."""
+        pages = self._pages(lambda: self._client.list_models(include_model_definition=True))
+        async for model in pages:
+            yield model.serialize() | {"model": model.model}
+
+    async def create_models(self, documents: Sequence[Document]) -> None:
+        """Create models, all or none; at most 250 a call."""
+        await self._call(lambda: self._client.create_models(list(documents)))
+
+    async def decommission_model(self, model_id: str) -> None:
+        """Forbid new twins of a model."""
+        await self._call(lambda: self._client.decommission_model(model_id))
+
+    async def delete_model(self, model_id: str) -> None:
+        """Delete a model no other model refers to."""
+        await self._call(lambda: self._client.delete_model(model_id))
+
+    # -- calls ----------------------------------------------------------------------------------
+
+    async def _call(
+        self, work: Callable[[], Awaitable[Answer]], *, repeat_reset: bool = True
+    ) -> Answer:
+        def again(error: BaseException) -> bool:
+            if isinstance(error, UnreachableError):
+                return repeat_reset
+            return isinstance(error, ServiceError) and error.retryable
+
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception(again),
+            stop=stop_after_delay(self._retry_for_s),
+            wait=_wait,
+            reraise=True,
+        ):
+            with attempt:
+                try:
+                    return await work()
+                except (AzureError, aiohttp.ClientError, TimeoutError, OSError) as error:
+                    raise translated(error, self._host) from error
+        raise AssertionError("tenacity ends with a result or an error")
+
+    async def _pages(self, listing: Callable[[], Any]) -> AsyncIterator[Any]:
+        """Yield the items of a paged listing; a page that fails is asked for again by itself."""
+        pages = listing().by_page()
+        while True:
+            # A pager that raised continues from its last token when it is asked again.
+            page = await self._call(lambda: _next_page(pages))
+            if page is None:
+                return
+            for item in page:
+                yield item
+
+
+async def _next_page(pages: Any) -> list[Any] | None:
+    try:
+        page = await anext(pages)
+    except StopAsyncIteration:
+        return None
+    return [item async for item in page]
+
+
+def _wait(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.retry_after_s if isinstance(error, ServiceError) else None
+    return asked if asked is not None else _backoff(state)
+
+
+_backoff = wait_random_exponential(0.2, max=RETRY_WAIT_MAX_S)
+
+
+def _if_match(etag: str | None) -> dict[str, Any]:
+    if etag is None:
+        return {}
+    return {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+
+
+class _PlainBearer(SansIOHTTPPolicy[Any, Any]):
+    """Sends a fixed token over http, which the SDK's own policy refuses; for loopback only."""
+
+    def __init__(self, credential: AsyncTokenCredential) -> None:
+        self._fixed = credential if isinstance(credential, FixedTokenCredential) else None
+
+    async def on_request(self, request: Any) -> None:
+        """Put the token on the request."""
+        if self._fixed is not None:
+            token = await self._fixed.get_token()
+            request.http_request.headers["Authorization"] = f"Bearer {token.token}"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
