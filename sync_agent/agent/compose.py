@@ -1,0 +1,122 @@
+"""Puts the agent together from its settings: real services, rule files, state, clock."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TypeVar
+
+from sync_agent.agent.runtime import Agent, Clock, InventoryRound, Pace, Rules
+from sync_agent.agent.settings import EventHubSettings, Settings, required
+from sync_agent.agent.state import StateStore
+from sync_agent.azure.event_hub import HubAddress, HubReceiver
+from sync_agent.azure.identity import credential_for
+from sync_agent.azure.twin_store import AzureTwinStore
+from sync_agent.errors import InputError
+from sync_agent.health.flag import parse_flags
+from sync_agent.health.profile import Profiles
+from sync_agent.telemetry.binding import parse_bindings
+
+RULES_BYTES_MAX = 4_194_304
+
+Parsed = TypeVar("Parsed")
+
+
+def twin_store(settings: Settings, *, retry_for_s: float | None = None) -> AzureTwinStore:
+    """Return the twin service the settings name, not yet connected.
+
+    Raises:
+        SettingsError: ``adt.url`` is missing or not allowed.
+    """
+    adt = settings.adt
+    token = adt.token.get_secret_value() if adt.token else None
+    return AzureTwinStore(
+        required(adt.url, "adt.url"),
+        credential_for(adt.auth, token),
+        retry_for_s=settings.limits.retry_for_s if retry_for_s is None else retry_for_s,
+    )
+
+
+def hub_address(hub: EventHubSettings) -> HubAddress | None:
+    """Return where the event hub is, None when the settings name none."""
+    if hub.connection_string is not None:
+        return HubAddress(connection_string=hub.connection_string.get_secret_value(), name=hub.name)
+    if hub.namespace is not None:
+        name = required(hub.name, "event_hub.name")
+        return HubAddress(
+            namespace=hub.namespace, name=name, credential=credential_for(hub.auth)
+        )
+    return None
+
+
+def read_rules(settings: Settings) -> Rules:
+    """Read the rule files.
+
+    Raises:
+        InputError: one cannot be read or makes no sense.
+    """
+    return Rules(
+        bindings=_read(settings.telemetry.bindings, parse_bindings),
+        profiles=_read(settings.health.profiles, Profiles.parse),
+        flags=_read(settings.flags.queries, parse_flags),
+    )
+
+
+async def run_agent(
+    settings: Settings, stop: asyncio.Event, inventory: InventoryRound | None = None
+) -> None:
+    """Run the agent until ``stop`` is set.
+
+    Raises:
+        SyncAgentError: see ``Agent.run``.
+    """
+    rules = read_rules(settings)
+    address = hub_address(settings.event_hub)
+    stream = f"{address.place}/{settings.event_hub.consumer_group}" if address else ""
+    limits = settings.limits
+    async with AsyncExitStack() as stack:
+        state = stack.enter_context(StateStore(settings.state.path, stream=stream))
+        twins = await stack.enter_async_context(twin_store(settings))
+        receiver = None
+        if address is not None:
+            receiver = HubReceiver(
+                address,
+                consumer_group=settings.event_hub.consumer_group,
+                prefetch=settings.event_hub.prefetch,
+                batch_max_events=settings.telemetry.batch_max_events,
+                batch_max_wait_s=settings.telemetry.batch_max_wait_s,
+                retry_for_s=limits.retry_for_s,
+            )
+        agent = Agent(
+            twins=twins,
+            receiver=receiver,
+            inventory=inventory,
+            state=state,
+            rules=rules,
+            pace=Pace(
+                inventory_every_s=settings.inventory.interval_s,
+                health_every_s=settings.health.interval_s,
+                flags_every_s=settings.flags.interval_s,
+                idle_close_s=settings.health.idle_close_s,
+                at_once=limits.requests_in_flight,
+            ),
+            clock=Clock(time.monotonic, lambda: time.time_ns() // 1_000_000),
+        )
+        await agent.run(stop)
+
+
+def _read(path: Path, parse: Callable[..., Parsed]) -> Parsed:
+    try:
+        if path.stat().st_size > RULES_BYTES_MAX:
+            raise InputError(f"larger than {RULES_BYTES_MAX} bytes", place=str(path))
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            f"cannot be read: {error.strerror}", place=str(path), remedy="check the path"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise InputError("is not UTF-8 text", place=str(path), remedy="save it as UTF-8") from error
+    return parse(text, place=str(path))
