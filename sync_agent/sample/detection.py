@@ -98,9 +98,7 @@ def compare(faults: Sequence[Fault], changes: Sequence[StateChange]) -> Detectio
     every = [span for of_element in flagged.values() for span in of_element]
     present = {fault.kind for fault in faults}
     return Detection(
-        kinds=tuple(
-            _of_kind(kind, met) for kind in FaultKind if any(f.kind is kind for f in faults)
-        ),
+        kinds=tuple(_of_kind(kind, met) for kind in FaultKind if kind in present),
         flaggings=len(every),
         right=len(right),
         missed=tuple(fault for fault in faults if not met[fault]),
