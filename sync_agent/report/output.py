@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
     from rich.text import Text
 
 PIPE_WIDTH = 100_000
@@ -81,10 +82,10 @@ def print_rows(
         console.print(_text(title, "bold"))
     table = Table(box=SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)
     for column in columns:
-        table.add_column(column.header, justify=column.justify, overflow="fold")
+        table.add_column(_text(column.header), justify=column.justify, overflow="fold")
     for row in rows:
         table.add_row(*(_cell(row.get(column.key), column) for column in columns))
-    console.print(table)
+    _print_table(console, table)
 
 
 def print_fields(document: Mapping[str, object], *, output: Output, title: str = "") -> None:
@@ -102,7 +103,7 @@ def print_fields(document: Mapping[str, object], *, output: Output, title: str =
     table.add_column(overflow="fold")
     for name, value in document.items():
         table.add_row(_text(name), _text(shown(value)))
-    console.print(table)
+    _print_table(console, table)
 
 
 def print_line(text: str) -> None:
@@ -158,6 +159,17 @@ def _text(text: str, style: str = "") -> Text:
     from rich.text import Text
 
     return Text(printable(text), style=style)
+
+
+def _print_table(console: Console, table: Table) -> None:
+    """Print a table, without the blanks that pad its lines where nobody sees them."""
+    if console.is_terminal:
+        console.print(table)
+        return
+    with console.capture() as captured:
+        console.print(table)
+    lines = captured.get().splitlines()
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in lines))
 
 
 def _console() -> Console:

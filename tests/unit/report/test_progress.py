@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import sys
+from io import StringIO
+
+import pytest
+
+from sync_agent.report.progress import LINE_EVERY_S, Progress, amount
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_short_work_says_one_line_at_its_end(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    with Progress("Sending", total=100, unit="rows", clock=clock) as progress:
+        for _ in range(100):
+            progress.advance()
+        clock.now += 2
+
+    printed = capsys.readouterr()
+    assert printed.err == "Sending: 100 of 100 rows (100%), 50/s\n"
+    assert printed.out == ""
+
+
+def test_long_work_says_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    with Progress("Sending", total=1000, unit="rows", clock=clock) as progress:
+        for _ in range(1000):
+            clock.now += 1 / 64
+            progress.advance()
+
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1000 // 64 // LINE_EVERY_S + 1
+    assert lines[0] == "Sending: 320 of 1,000 rows (32%), 64/s, 11 s left"
+
+
+def test_a_total_may_become_known_later(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    with Progress("Applying", unit="changes", clock=clock) as progress:
+        progress.update(5)
+        progress.update(10, total=20)
+        clock.now += 10
+
+    assert capsys.readouterr().err == "Applying: 10 of 20 changes (50%), 1/s, 10 s left\n"
+
+
+def test_work_that_fails_at_once_says_nothing_of_its_own(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(KeyError), Progress("Sending", total=3):
+        raise KeyError
+
+    assert capsys.readouterr().err == ""
+
+
+def test_a_terminal_gets_a_bar_and_notes_above_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+
+    with Progress("Sending [b]", total=2, unit="rows") as progress:
+        progress.note("a note with [markup] and \x1b[2J")
+        progress.advance(2)
+
+    shown = terminal.getvalue()
+    assert "Sending [b]" in shown
+    assert "2/2" in shown
+    assert r"a note with [markup] and \x1b[2J" in shown
+
+
+def test_a_note_without_a_terminal_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress("Sending", total=1) as progress:
+        progress.note("hello\x07")
+        progress.advance()
+
+    assert capsys.readouterr().err.splitlines()[0] == "hello\\x07"
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "elapsed_s", "words"),
+    [
+        (0, 10, 1.0, "0 of 10 rows (0%)"),
+        (0, 0, 1.0, "0 of 0 rows"),
+        (7, None, 1.0, "7 rows, 7/s"),
+        (1, 100, 10.0, "1 of 100 rows (1%), 990 s left"),
+    ],
+)
+def test_progress_in_words(done: int, total: int | None, elapsed_s: float, words: str) -> None:
+    assert amount(done, total, "rows", elapsed_s) == words
