@@ -42,14 +42,23 @@ bench: $(READY) ## Run the benchmarks
 demo: $(READY) ## Run the demo; KEEP=1 leaves the stub running
 	@$(AGENT) demo $(if $(filter-out 0,$(KEEP)),--keep)
 
-.PHONY: check
-check: $(READY) ## Run everything that reads the code and docs without running tests
+CHECKS := check-style check-format check-types check-floors check-dependencies check-spelling \
+    check-docs
+.PHONY: check $(CHECKS)
+check: $(CHECKS) ## Run everything that needs no test; -k goes on after a failure
+check-style: $(READY)
 	@$(PY) -m ruff check .
+check-format: $(READY)
 	@$(PY) -m ruff format --check .
+check-types: $(READY)
 	@$(PY) -m mypy
+check-floors: $(READY)
 	@$(PY) -m importlinter.cli lint
+check-dependencies: $(READY)
 	@$(PY) -m deptry .
+check-spelling: $(READY)
 	@$(PY) -m codespell_lib
+check-docs: $(READY)
 	@$(PY) -m tools.docs --check
 
 .PHONY: lint
