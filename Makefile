@@ -53,7 +53,7 @@ check-format: $(READY)
 check-types: $(READY)
 	@$(PY) -m mypy
 check-floors: $(READY)
-	@$(PY) -m importlinter.cli lint
+	@.venv/bin/lint-imports
 check-dependencies: $(READY)
 	@$(PY) -m deptry .
 check-spelling: $(READY)

@@ -56,7 +56,7 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["qeury"], "No such command 'qeury'. Did you mean 'query'?"),
+        (["degrade"], "No such command 'degrade'. Did you mean 'degraded'?"),
         (["--nothing"], "No such option: --nothing"),
         (["config", "show", "--nothing"], "No such option: --nothing"),
         (["config", "show", "--output", "xml"], "xml"),
