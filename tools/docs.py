@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -108,16 +108,17 @@ def _name(parameter: Any) -> str:
     return ", ".join(f"`{option}`" for option in [*parameter.opts, *parameter.secondary_opts])
 
 
-def pages() -> dict[Path, str]:
-    """Return every generated page by its path."""
-    docs = ROOT / "docs"
-    return {docs / "configuration.md": configuration_page(), docs / "cli.md": command_page()}
+PAGES: dict[Path, Callable[[], str]] = {
+    ROOT / "docs/configuration.md": configuration_page,
+    ROOT / "docs/cli.md": command_page,
+}
+"""Every generated page and what writes it."""
 
 
 def stale_pages() -> Iterator[str]:
     """Yield a sentence for every generated page that is not what it should be."""
-    for path, text in pages().items():
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
+    for path, page in PAGES.items():
+        if not path.exists() or path.read_text(encoding="utf-8") != page():
             yield f"{path.relative_to(ROOT)} is out of date: run `make docs`"
 
 
@@ -150,11 +151,12 @@ def unknown_commands() -> Iterator[str]:
 
 def _unknown_words(words: list[str]) -> Iterator[str]:
     """Yield the command and the long options of a ``sync-agent`` line that do not exist."""
-    command: Any = build()
+    root: Any = build()
+    command = root
     known = {option for p in command.params for option in p.opts} | {"--help"}
     for word in words:
         if word in getattr(command, "commands", {}):
-            command = load_command(word) if word in COMMANDS else command.commands[word]
+            command = load_command(word) if command is root else command.commands[word]
             known |= {o for p in command.params for o in [*p.opts, *p.secondary_opts]}
         elif word.startswith("--") and word.split("=")[0] not in known:
             yield word
@@ -186,8 +188,8 @@ def main() -> None:
         for problem in problems:
             print(problem, file=sys.stderr)
         sys.exit(1 if problems else 0)
-    for path, text in pages().items():
-        path.write_text(text, encoding="utf-8")
+    for path, page in PAGES.items():
+        path.write_text(page(), encoding="utf-8")
         print(f"Wrote {path.relative_to(ROOT)}")
 
 

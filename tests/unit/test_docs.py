@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import pkgutil
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -47,3 +48,24 @@ def test_commands_shown_in_pages_exist() -> None:
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_in_docstrings_are_true(name: str) -> None:
     assert doctest.testmod(import_module(name)).failed == 0
+
+
+def test_the_checks_find_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "Makefile").write_text("test: ## Run\n")
+    (tmp_path / "README.md").write_text(
+        "# One & two\n[a](docs/none.md) [b](#one--two) [c](#three) [d](https://example.test)\n"
+        "```\nmake test KEEP=1\nmake tea\nsync-agent config show --origin\n"
+        "sync-agent config show --orgin\nsync-agent brew  # coffee\n```\n"
+    )
+    monkeypatch.setattr(docs, "ROOT", tmp_path)
+
+    assert list(docs.broken_links()) == [
+        "README.md: docs/none.md leads nowhere",
+        "README.md: #three: no such heading",
+    ]
+    assert [problem.rpartition("`: ")[2] for problem in docs.unknown_commands()] == [
+        "tea is not known",
+        "--orgin is not known",
+        "brew is not known",
+    ]
