@@ -1,0 +1,162 @@
+"""The Event Hubs stub: listens for AMQP clients and serves the hubs of one namespace.
+
+Composition of this room. It runs in the event loop that calls ``start``; everything, the commits of
+the log included, happens in that loop, so a commit is never overtaken. The log belongs to the
+caller and is closed by it, after ``stop``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from types import MappingProxyType
+
+from sync_agent.errors import AddressInUseError, SettingsError
+from sync_agent.stub.amqp.condition import AmqpError, Condition
+from sync_agent.stub.amqp.connection import Connection
+from sync_agent.stub.amqp.namespace import Clock, HubOptions, Limits, Namespace
+from sync_agent.stub.amqp.partition_log import EventLog
+
+DEFAULT_KEY_NAME = "RootManageSharedAccessKey"
+LOOPBACK_KEYS: Mapping[str, str] = MappingProxyType({DEFAULT_KEY_NAME: "loopback-development-only"})
+"""The key that opens a stub on loopback; it is public and refused on any other address."""
+
+STOP_TIMEOUT_S = 3.0
+
+__all__ = ["DEFAULT_KEY_NAME", "LOOPBACK_KEYS", "EventHubBroker", "HubOptions", "Limits"]
+
+
+class EventHubBroker:
+    """An AMQP 1.0 server that stands in for an Event Hubs namespace."""
+
+    def __init__(
+        self,
+        hubs: Sequence[HubOptions],
+        *,
+        log: EventLog,
+        keys: Mapping[str, str] = LOOPBACK_KEYS,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        limits: Limits | None = None,
+        clock: Clock = time.time,
+    ) -> None:
+        """Prepare to serve ``hubs``; ``port`` 0 takes a free one.
+
+        Raises:
+            SettingsError: hubs or keys make no sense, or the public key is used off loopback.
+            StoreError: the log cannot take the hubs.
+        """
+        if not keys or not all(name and key for name, key in keys.items()):
+            raise SettingsError(
+                "the event hub stub needs a shared access key", remedy="name at least one key"
+            )
+        if keys == LOOPBACK_KEYS and not _is_loopback(host):
+            raise SettingsError(
+                f"the public development key is refused on {host}, which is not loopback",
+                remedy="give keys of your own, or listen on 127.0.0.1",
+            )
+        self._namespace = Namespace(
+            hubs, log=log, keys=dict(keys), limits=limits or Limits(), clock=clock
+        )
+        self._keys = dict(keys)
+        self._host = host
+        self._port = port
+        self._server: asyncio.Server | None = None
+        self._connections: set[Connection] = set()
+        self._all_lost = asyncio.Event()
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            AddressInUseError: the port is taken.
+            SettingsError: the address is not one of this machine.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            self._server = await loop.create_server(self._accept, self._host, self._port)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise AddressInUseError(
+                    f"port {self._port} on {self._host} is taken",
+                    remedy="stop what listens there, or choose another port (0 takes a free one)",
+                ) from error
+            raise SettingsError(
+                f"cannot listen on {self._host}:{self._port}: {error.strerror or error}",
+                remedy="choose an address of this machine and a port this user may listen on",
+            ) from error
+        self._port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Keep what was handed in, tell the clients, and stop listening; safe to call twice."""
+        if self._server is None:
+            return
+        server, self._server = self._server, None
+        server.close()
+        self._namespace.commit()
+        reason = AmqpError(Condition.CONNECTION_FORCED, "the stub is stopping")
+        for connection in list(self._connections):
+            connection.close(reason)
+        if self._connections:
+            self._all_lost.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._all_lost.wait(), STOP_TIMEOUT_S)
+
+    @property
+    def port(self) -> int:
+        """The port listened on; known after ``start``."""
+        return self._port
+
+    def connection_string(self, hub: str | None = None, key_name: str | None = None) -> str:
+        """Return the connection string for the Azure SDKs, of one hub if named.
+
+        Raises:
+            SettingsError: there is no key of that name.
+        """
+        name = key_name or next(iter(self._keys))
+        if name not in self._keys:
+            raise SettingsError(
+                f"the event hub stub has no key named '{name}'",
+                remedy=f"choose one of {', '.join(sorted(self._keys))}",
+            )
+        host = "localhost" if self._host in ("", "0.0.0.0", "::") else self._host
+        parts = [
+            f"Endpoint=sb://{f'[{host}]' if ':' in host else host}:{self._port}",
+            f"SharedAccessKeyName={name}",
+            f"SharedAccessKey={self._keys[name]}",
+        ]
+        if hub is not None:
+            parts.append(f"EntityPath={hub}")
+        return ";".join([*parts, "UseDevelopmentEmulator=true"])
+
+    def _accept(self) -> asyncio.Protocol:
+        if len(self._connections) >= self._namespace.limits.connections_max:
+            return _Refusal()
+        connection = Connection(self._namespace, self._on_lost)
+        self._connections.add(connection)
+        return connection
+
+    def _on_lost(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        if not self._connections:
+            self._all_lost.set()
+
+
+class _Refusal(asyncio.Protocol):
+    """Closes a connection beyond the maximum at once."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
