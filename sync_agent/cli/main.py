@@ -61,6 +61,18 @@ class CommandTable(TyperGroup):
         name, found, rest = super().resolve_command(ctx, args)
         return name, load_command(name) if name in COMMANDS else found, rest
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; end quietly when whoever read its output went away (``| head``)."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            if not _output_is_gone():
+                raise
+            _drop_output()
+            raise typer.Exit(EXIT_PIPE_CLOSED) from None
+        return result
+
 
 def load_command(name: str) -> Any:
     """Import the command of that name."""
@@ -126,12 +138,8 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code; no exception leaves it."""
     try:
         code = build().main(list(arguments), prog_name="sync-agent", standalone_mode=False)
-        sys.stdout.flush()
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        _drop_output()
-        return EXIT_PIPE_CLOSED
     except typer.TyperException as error:
         return _report_usage(error)
     except typer.Abort:
@@ -185,6 +193,16 @@ def _report(message: str, remedy: str) -> int:
     for line in lines:
         sys.stderr.write(printable(line) + "\n")
     return EXIT_ERROR
+
+
+def _output_is_gone() -> bool:
+    """Tell whether the pipe that broke was standard output, and not some connection."""
+    try:
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return True
+    return False
 
 
 def _drop_output() -> None:

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 import pytest
 
+import sync_agent
 from sync_agent.agent.settings import Settings, load_settings, required, sections
 from sync_agent.agent.settings_layers import FILE_BYTES_MAX
 from sync_agent.errors import SettingsError
@@ -222,3 +223,14 @@ def test_a_required_setting_that_is_missing_says_the_three_ways_to_set_it() -> N
 
 def test_every_section_of_the_settings_is_a_section() -> None:
     assert list(sections()) == list(Settings.model_fields)
+
+
+def test_every_setting_is_read_by_something() -> None:
+    package = Path(sync_agent.__file__).parent
+    code = "".join(
+        path.read_text() for path in package.rglob("*.py") if not path.name.startswith("settings")
+    )
+
+    keys = [f"{s}.{key}" for s, section in sections().items() for key in section.model_fields]
+    unread = [key for key in keys if f".{key.partition('.')[2]}" not in code]
+    assert unread == []

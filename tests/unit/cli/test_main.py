@@ -198,8 +198,19 @@ def test_help_imports_neither_pydantic_nor_a_client_and_is_quick() -> None:
     assert time.monotonic() - started < 5
 
 
-def test_output_to_a_reader_that_went_away_is_no_error_message(tmp_path: Path) -> None:
-    program = f"{sys.executable} -m sync_agent config show --output json | head -c 1"
+@pytest.mark.parametrize("rows", [3, 300_000])
+def test_output_to_a_reader_that_went_away_is_no_error_message(rows: int, tmp_path: Path) -> None:
+    (tmp_path / "long.py").write_text(
+        "import sys, time, types\n"
+        "from sync_agent.cli import main\n"
+        "from sync_agent.report.output import Column, Output, print_rows\n"
+        "def query() -> None:\n"
+        "    time.sleep(0.2)\n"
+        f"    print_rows([{{'id': 'x'}}] * {rows}, [Column('id', 'Id')], output=Output.JSON)\n"
+        "main.import_module = lambda _: types.SimpleNamespace(query=query)\n"
+        "sys.exit(main.run(['query']))\n"
+    )
+    program = f"{sys.executable} long.py | true"
     done = subprocess.run(
         ["bash", "-c", f"{program}; exit ${{PIPESTATUS[0]}}"],
         check=False,
@@ -210,4 +221,16 @@ def test_output_to_a_reader_that_went_away_is_no_error_message(tmp_path: Path) -
     )
 
     assert done.stderr == ""
-    assert done.returncode in (0, main.EXIT_PIPE_CLOSED)
+    assert done.returncode == main.EXIT_PIPE_CLOSED
+
+
+def test_a_connection_that_breaks_is_not_taken_for_the_output(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def query() -> None:
+        raise BrokenPipeError
+
+    given(monkeypatch, query)
+
+    assert main.run(["query"]) == 1
+    assert "BrokenPipeError" in capsys.readouterr().err
