@@ -62,13 +62,16 @@ _EDGE_COLUMNS = {
 class Lowered:
     """SQL for one query: rows of JSON texts, one for each name in ``names``; a count for COUNT.
 
-    ``row`` makes the service's row of one result row. Append `` LIMIT ? OFFSET ?`` to page.
+    ``row`` makes the service's row of one result row. With ``keyset`` the last column is the row's key and
+    the first parameter the key to go on behind (0: from the start); append `` LIMIT ?`` to page.
+    Otherwise append `` LIMIT ? OFFSET ?``.
     """
 
     sql: str
     parameters: tuple[Any, ...]
     row: Callable[[Sequence[Any]], Document]
     is_count: bool = False
+    keyset: bool = False
 
 
 def lower(query: Query, models_of: ModelsOf) -> Lowered:
@@ -87,7 +90,7 @@ def lower(query: Query, models_of: ModelsOf) -> Lowered:
     if len(selects) == 1:
         sql += " ORDER BY " + ", ".join(chains[0].order)
     names = _selected(query)
-    return Lowered(sql, parameters, _shaper(query, names))
+    return Lowered(sql, parameters, _shaper(query, names), keyset=_is_single(query))
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,14 +175,14 @@ def _ends(direction: Direction, edge: str, here: str) -> tuple[str, str]:
 
 
 def _select(query: Query, chain: _Chain, models_of: ModelsOf) -> tuple[str, tuple[Any, ...]]:
-    if isinstance(query.projection, Count):
-        columns = "count(*) AS n"
-    else:
-        columns = ", ".join(
-            f"json({chain.tables[name]}.document)" for name in _selected(query)
-        )
+    names = () if isinstance(query.projection, Count) else _selected(query)
+    columns = ", ".join(f"json({chain.tables[name]}.document)" for name in names) or "count(*) AS n"
     writer = _Writer(query, chain, models_of)
     conditions = list(chain.conditions)
+    if _is_single(query):
+        columns += ", t0.pk"
+        conditions.append("t0.pk > ?")
+        writer.parameters.append(0)
     if query.where is not None:
         conditions.append(writer.condition(query.where))
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
@@ -187,6 +190,11 @@ def _select(query: Query, chain: _Chain, models_of: ModelsOf) -> tuple[str, tupl
         f"SELECT {columns} FROM {chain.source}{where}",
         (*chain.parameters, *writer.parameters),
     )
+
+
+def _is_single(query: Query) -> bool:
+    """Tell whether each row is one document of one table, so that its key can mark a page."""
+    return not query.joins and query.match is None and not isinstance(query.projection, Count)
 
 
 def _selected(query: Query) -> tuple[str, ...]:
@@ -205,7 +213,7 @@ def _shaper(query: Query, names: tuple[str, ...]) -> Callable[[Sequence[Any]], D
     aliases = query.aliases
 
     def shape(row: Sequence[Any]) -> Document:
-        documents = dict(zip(names, map(json.loads, row), strict=True))
+        documents = {name: json.loads(text) for name, text in zip(names, row, strict=False)}
         result: Document = {}
         for item in projection:
             first, *rest = item.path.segments
