@@ -29,6 +29,7 @@ FADE_FAULT_DB = 10.0
 RECEIVER_FLOOR_DBM = -92.0
 
 BUS_FLOAT_VOLTS = 54.2
+BUS_ON_BATTERY_VOLTS = 50.6
 BUS_EMPTY_VOLTS = 42.0  # here the low-voltage disconnect opens and the site goes dark
 
 Values = Mapping[str, JsonValue]
@@ -89,7 +90,7 @@ def make_scenario(network: SampleNetwork, chance: Random, start_ms: int) -> Scen
     wet, dark, cut, crowded = codes[turn:] + codes[:turn]
     _rain(scenario, network, chance, wet, peak_mm_h=48.0)
     _rain(scenario, network, chance, crowded, peak_mm_h=4.0)
-    _power_cut(scenario, network, chance, dark)
+    _power_cuts(scenario, network, chance, dark)
     _fibre_bend(scenario, network, chance, cut)
     _crowd(scenario, network, chance, crowded)
     _flapping_port(scenario, network, chance, dark)
@@ -109,12 +110,12 @@ def _one_of(chance: Random, elements: list[Element]) -> Element:
 def _rain(
     scenario: Scenario, network: SampleNetwork, chance: Random, region: str, *, peak_mm_h: float
 ) -> None:
-    """Let a cell of rain cross the region from the west, over a place where links are."""
+    """Let a cell of rain cross the region from the west; it still rains when the hour ends."""
     links = _in_region(network, Kind.MICROWAVE, region)
-    aim = _one_of(chance, links)
-    east, north = 0.9, chance.uniform(-0.3, 0.3)
-    start = Place(aim.latitude, aim.longitude).moved(-east * MINUTES / 2, -north * MINUTES / 2)
-    cell = RainCell(start, east, north, 9.0, peak_mm_h, MINUTES)
+    aim, over_it = _one_of(chance, links), 42
+    east, north = 0.7, chance.uniform(-0.25, 0.25)
+    start = Place(aim.latitude, aim.longitude).moved(-east * over_it, -north * over_it)
+    cell = RainCell(start, east, north, 10.0, peak_mm_h, minutes=90)
     for link in links:
         faded = []
         for minute in range(MINUTES):
@@ -137,16 +138,30 @@ def faded_levels(link: Element, fade_db: float, chance: Random) -> Values:
     return {**levels, "currentModulation": modulation, "snrDb": round(max(2.0, 40.0 - fade_db), 1)}
 
 
-def _power_cut(scenario: Scenario, network: SampleNetwork, chance: Random, region: str) -> None:
-    """Cut a mast's mains: its battery runs down until the site goes dark, then mains returns."""
+def _power_cuts(scenario: Scenario, network: SampleNetwork, chance: Random, region: str) -> None:
+    """Cut two masts' mains: one comes back in time, the other's battery runs empty."""
     masts = [s for s in _in_region(network, Kind.SITE, region) if s.text("siteType") == "access"]
-    site = _one_of(chance, masts)
+    first = chance.randrange(len(masts))
+    short, long = masts[first], masts[(first + 1) % len(masts)]
+    _on_battery(scenario, short, range(9, 18), empty=MINUTES)
+    _on_battery(scenario, long, range(16, MINUTES), empty=53)
+    scenario.fault(SiteIds(long.id).battery, FaultKind.BATTERY_LOW, range(38, MINUTES))
+    dark = range(53, MINUTES)
+    for minute in dark:
+        scenario.put(SiteIds(long.id).router, minute, None)
+    scenario.fault(SiteIds(long.id).router, FaultKind.SILENCE, dark)
+    for cell in network.of_site(Kind.CELL, long.id):
+        for minute in dark:
+            scenario.put(cell.id, minute, _DARK_CELL)
+        scenario.fault(cell.id, FaultKind.SITE_DARK, dark)
+
+
+def _on_battery(scenario: Scenario, site: Element, out: range, *, empty: int) -> None:
+    """Take a site's mains away for some minutes; its battery would be empty at minute ``empty``."""
     ids = SiteIds(site.id)
-    cut, empty, back = 6, 44, 55
-    out = range(cut, back)
     for minute in out:
-        left = max(0.0, 1.0 - (minute - cut) / (empty - cut))
-        volts = round(BUS_EMPTY_VOLTS + (50.6 - BUS_EMPTY_VOLTS) * left, 2)
+        left = max(0.0, 1.0 - (minute - out.start) / (empty - out.start))
+        volts = round(BUS_EMPTY_VOLTS + (BUS_ON_BATTERY_VOLTS - BUS_EMPTY_VOLTS) * left, 2)
         scenario.put(ids.mains, minute, {"mainsPresent": False, "voltageVolts": 0.0})
         scenario.put(ids.rectifier, minute, {"loadPct": 0.0, "voltageVolts": volts})
         scenario.put(
@@ -160,15 +175,6 @@ def _power_cut(scenario: Scenario, network: SampleNetwork, chance: Random, regio
             },
         )
     scenario.fault(ids.mains, FaultKind.MAINS_FAILURE, out)
-    scenario.fault(ids.battery, FaultKind.BATTERY_LOW, range(cut + (empty - cut) // 2, back))
-    dark = range(empty, back)
-    for minute in dark:
-        scenario.put(ids.router, minute, None)
-        for cell in network.of_site(Kind.CELL, site.id):
-            scenario.put(cell.id, minute, _DARK_CELL)
-    for cell in network.of_site(Kind.CELL, site.id):
-        scenario.fault(cell.id, FaultKind.SITE_DARK, dark)
-    scenario.fault(ids.router, FaultKind.SILENCE, dark)
 
 
 # What the central unit still reports of a cell that is off the air.
@@ -221,7 +227,7 @@ def _crowd(scenario: Scenario, network: SampleNetwork, chance: Random, region: s
     middle = _one_of(chance, masts)
     here = Place(middle.latitude, middle.longitude)
     masts.sort(key=lambda mast: distance_km(here, Place(mast.latitude, mast.longitude)))
-    crowded = range(22, 50)
+    crowded = range(29, MINUTES)
     for rank, mast in enumerate(masts[:5]):
         for cell in network.of_site(Kind.CELL, mast.id):
             for minute in crowded:

@@ -1,0 +1,200 @@
+"""The demo: a sample network and an hour of its telemetry through the whole chain, on this machine.
+
+Seven stages, each by the means a user has: stub, models, inventory, agent, telemetry through the
+event hub, the agent's own figures, an ADT query for what is degraded. Nothing is read from the
+generator but what was injected, to compare the agent's flags with.
+
+Order: reports of one minute go out together, in time order per lane; an element always has the same
+lane (partition key), so its reports keep their order, and no partition runs ahead by more than
+a minute of event time.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from random import Random
+from typing import Protocol
+
+import sync_agent.sample
+from sync_agent.agent.compose import hub_address, twin_store
+from sync_agent.agent.rehearsal import Rehearsal, StubPlace
+from sync_agent.agent.settings import Settings, load_settings
+from sync_agent.azure.event_hub import HubSender
+from sync_agent.errors import SyncAgentError
+from sync_agent.ports.events import OutgoingEvent
+from sync_agent.sample.detection import Detection, StateChange, compare
+from sync_agent.sample.faults import MINUTE_MS, Scenario, make_scenario
+from sync_agent.sample.hour import Report, report_count, sample_hour
+from sync_agent.sample.network import SampleNetwork
+from sync_agent.sample.operator import build_network
+from sync_agent.sample.tables import csv_files
+from sync_agent.telemetry.tally import Tally
+from sync_agent.twins.twin import Document
+
+HUB = "telemetry"
+PARTITIONS = 4
+LANES = 8
+REPORTS_PER_EVENT = 50
+COMMAND_MAX_S = 1800.0
+SETTLE_MAX_S = 1800.0
+RETRY_FOR_S = 30.0
+MAPPING = "mapping.toml"
+
+DEGRADED_QUERY = (
+    "SELECT * FROM digitaltwins T WHERE T.health.state IN ['degraded', 'critical', 'down']"
+)
+
+
+class Meter(Protocol):
+    """Shows how far a stage is."""
+
+    def update(self, done: int, *, total: int | None = None) -> None:
+        """Set how much is done."""
+        ...
+
+
+Stage = Callable[[str, int | None, str], AbstractContextManager[Meter]]
+"""Begins a stage that is shown: title, total, unit."""
+
+Say = Callable[[str], None]
+"""Shows one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoResult:
+    """What the demo ends with; ``degraded`` are twin documents, the worst score first."""
+
+    place: StubPlace
+    network: SampleNetwork
+    relationships: int
+    sent: int
+    tally: Tally
+    degraded: tuple[Document, ...]
+    detection: Detection
+    process_ids: tuple[int, ...]
+
+
+async def run_demo(
+    rehearsal: Rehearsal,
+    *,
+    seed: int,
+    elements: int,
+    start_ms: int,
+    stage: Stage,
+    say: Say,
+) -> DemoResult:
+    """Run the demo in a rehearsal; ``start_ms`` is when the sample hour begins, a whole minute.
+
+    Raises:
+        SyncAgentError: a stage failed; its message says which and why.
+    """
+    chance = Random(seed)  # noqa: S311 - the same network for the same seed, no secrets
+    network = build_network(chance, elements)
+    scenario = make_scenario(network, chance, start_ms)
+    inventory = rehearsal.folder / "inventory"
+    _write(inventory, csv_files(network))
+    mapping = shutil.copy(shipped_sample_mapping(), rehearsal.folder / MAPPING)
+    say(f"sample network: {len(network):,} elements, {len(scenario.faults)} faults to come")
+
+    place = await rehearsal.start_stub(HUB, partitions=PARTITIONS)
+    say(f"stub: {place.adt_url} and {place.event_hub_connection_string.partition(';')[0]}")
+    sources = {"source": str(inventory), "mapping": str(mapping)}
+    path = rehearsal.write_settings(place, HUB, {"inventory": sources})
+    own = load_settings(path, {}, {}).settings
+    say("models: sync-agent models apply --yes")
+    await rehearsal.command("models", "apply", "--yes", wait_s=COMMAND_MAX_S)
+    say("inventory: sync-agent sync --yes")
+    await rehearsal.command("sync", "--yes", wait_s=COMMAND_MAX_S)
+    say("agent: sync-agent run")
+    await rehearsal.start_agent()
+
+    sent = report_count(network, scenario)
+    with stage("telemetry", sent, "rows") as meter:
+        await _stream(own, sample_hour(network, scenario, chance), rehearsal, meter)
+        tally = await rehearsal.settled(
+            sent, wait_s=SETTLE_MAX_S, on_tally=lambda t: meter.update(t.rows)
+        )
+    say("what is degraded: an ADT query")
+    degraded, relationships = await _look(own)
+    return DemoResult(
+        place=place,
+        network=network,
+        relationships=relationships,
+        sent=sent,
+        tally=tally,
+        degraded=degraded,
+        detection=_compare(rehearsal, scenario),
+        process_ids=rehearsal.process_ids,
+    )
+
+
+def events_of(reports: Iterable[Report]) -> Iterator[list[OutgoingEvent]]:
+    """Yield the events of one minute after the other; see the module's head for their order."""
+    for _, minute in groupby(reports, key=lambda report: report.time_ms // MINUTE_MS):
+        lanes: dict[str, list[Report]] = {}
+        for report in minute:
+            lane = zlib.crc32(report.element.encode()) % LANES
+            lanes.setdefault(f"lane-{lane}", []).append(report)
+        yield [
+            OutgoingEvent(_body(held[first : first + REPORTS_PER_EVENT]), lane)
+            for lane, held in lanes.items()
+            for first in range(0, len(held), REPORTS_PER_EVENT)
+        ]
+
+
+def _body(reports: list[Report]) -> bytes:
+    rows = [{"element": r.element, "time": r.time_ms, "values": r.values} for r in reports]
+    return json.dumps(rows, separators=(",", ":")).encode()
+
+
+async def _stream(
+    settings: Settings, reports: Iterable[Report], rehearsal: Rehearsal, meter: Meter
+) -> None:
+    address = hub_address(settings.event_hub)
+    if address is None:
+        raise SyncAgentError("the demo's settings name no event hub")
+    sender = HubSender(address, retry_for_s=RETRY_FOR_S)
+    try:
+        for events in events_of(reports):
+            await sender.send(events)
+            rehearsal.check_agent()
+            meter.update(rehearsal.rows())
+    finally:
+        await sender.close()
+
+
+async def _look(settings: Settings) -> tuple[tuple[Document, ...], int]:
+    """Ask the twin service what is degraded, and how many relationships it holds."""
+    async with twin_store(settings) as store:
+        rows = [row async for row in store.query(DEGRADED_QUERY)]
+        count = [row async for row in store.query("SELECT COUNT() FROM relationships")]
+    return tuple(sorted(rows, key=_worst_first)), int(count[0]["COUNT"])
+
+
+def _worst_first(twin: Document) -> tuple[float, str, str]:
+    health = twin["health"]
+    return (health.get("score", 0.0), health.get("stateSince", ""), twin["$dtId"])
+
+
+def _compare(rehearsal: Rehearsal, scenario: Scenario) -> Detection:
+    with rehearsal.state() as state:
+        changes = [StateChange(t.element, t.at_ms, t.after) for t in state.transitions()]
+    return compare(scenario.faults, sorted(changes, key=lambda change: change.at_ms))
+
+
+def shipped_sample_mapping() -> Path:
+    """Return the mapping of the sample network's files, as it comes with the package."""
+    return Path(sync_agent.sample.__file__).parent / MAPPING
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    folder.mkdir(parents=True)
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8", newline="")
