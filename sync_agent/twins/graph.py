@@ -54,6 +54,10 @@ class TwinGraph:
         """Return the twin of that id, or None."""
         return self._twins.get(twin_id)
 
+    def relationship(self, source: str, relationship_id: str) -> Document | None:
+        """Return the relationship of that source and id, or None."""
+        return self._edges.get((source, relationship_id))
+
     def twins(self) -> Iterator[Document]:
         """Yield every twin in insertion order."""
         return iter(self._twins.values())
