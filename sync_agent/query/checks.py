@@ -1,16 +1,23 @@
-"""What a query that parses may still not do: limits, names, and where ``$dtId`` must be fixed.
+"""What a query that parses may still not do: limits, names, and searches nobody can bound.
 
-Source: Azure Digital Twins, "Query language: limits" and the reference pages of JOIN and MATCH. The length of
-an IN list is not enforced: the service's pages disagree, and Explorer sends a hundred.
+A query that follows relationships must be anchored: every way of making its WHERE true has to name
+some twin by ``$dtId``, with ``=`` or IN. The service only says that such a condition must be there;
+this reading is the one that keeps a search bounded, and a query that passes it passes there too.
+The length of an IN list is not limited: the service's pages disagree about the number, and Azure
+Digital Twins Explorer sends a hundred ids and more. Source: Azure Digital Twins, service limits,
+and the reference pages of JOIN and MATCH.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from sync_agent.errors import QueryError
 from sync_agent.query.tree import (
     And,
+    ArrayContains,
+    Collection,
     Comparator,
     Comparison,
     Condition,
@@ -22,7 +29,7 @@ from sync_agent.query.tree import (
     Path,
     Predicate,
     Query,
-    TextCheck,
+    Scalar,
 )
 
 JOINS_MAX = 5
@@ -33,17 +40,43 @@ def check(query: Query) -> None:
     """Refuse a query the service would refuse.
 
     Raises:
-        QueryError: it exceeds a limit, uses a name it does not introduce, or leaves a graph search open.
+        QueryError: it exceeds a limit, uses a name wrongly, or leaves a graph search open.
     """
+    follows = bool(query.joins) or query.match is not None
+    if follows and query.collection is Collection.RELATIONSHIPS:
+        raise QueryError("JOIN and MATCH start from DIGITALTWINS, not from RELATIONSHIPS")
+    if follows and isinstance(query.projection, Everything):
+        raise QueryError(
+            "SELECT * is not allowed with JOIN or MATCH",
+            remedy="name the twins or properties to select, such as SELECT A, B.name",
+        )
     _check_limits(query)
-    _check_names(query)
-    if query.joins or query.match is not None:
-        if isinstance(query.projection, Everything):
-            raise QueryError("SELECT * is not allowed with JOIN or MATCH; name what to select")
-        if not _fixes_twin(query):
-            raise QueryError(
-                "a query with JOIN or MATCH must name a twin in its WHERE clause, by $dtId = or IN"
-            )
+    _check_introductions(query)
+    _check_uses(query, qualified=follows)
+    if follows and not _is_anchored(query.where, query):
+        raise QueryError(
+            "a query with JOIN or MATCH must name a twin in its WHERE clause by $dtId, with = or"
+            " IN, whatever else the clause allows",
+            remedy=f"add a condition such as AND {query.twin_aliases[0]}.$dtId = 'id'"
+            if query.twin_aliases
+            else "give one of the twins a name, and fix its $dtId",
+        )
+
+
+def anchors(query: Query) -> dict[str, frozenset[str]]:
+    """Return, by twin name, the only ids its ``$dtId`` can have in a row.
+
+    Only conditions every row must meet count: the whole WHERE, or what AND joins at its top. A twin
+    without such a condition is not there; the only collection stands under its alias, or ''.
+    """
+    where = query.where
+    found: dict[str, frozenset[str]] = {}
+    for condition in where.operands if isinstance(where, And) else (where,):
+        fixed = _fixed(condition, query)
+        if fixed is not None:
+            alias, ids = fixed
+            found[alias] = found.get(alias, ids) & ids
+    return found
 
 
 def predicates(condition: Condition | None) -> Iterator[Predicate]:
@@ -60,64 +93,92 @@ def predicates(condition: Condition | None) -> Iterator[Predicate]:
             yield condition
 
 
+def _is_anchored(condition: Condition | None, query: Query) -> bool:
+    match condition:
+        case And(operands=operands):
+            return any(_is_anchored(operand, query) for operand in operands)
+        case Or(operands=operands):
+            return all(_is_anchored(operand, query) for operand in operands)
+        case _:
+            return _fixed(condition, query) is not None
+
+
+def _fixed(condition: Condition | None, query: Query) -> tuple[str, frozenset[str]] | None:
+    """Return the twin a predicate fixes and the ids it allows, None when it fixes none."""
+    values: tuple[Scalar, ...]
+    match condition:
+        case Comparison(path=path, op=Comparator.EQ, value=value):
+            values = (value,)
+        case Membership(path=path, values=values, negated=False):
+            pass
+        case _:
+            return None
+    alias, segments = query.resolve(path)
+    if query.is_edge(alias) or segments != ("$dtId",):
+        return None
+    return alias, frozenset(value for value in values if isinstance(value, str))
+
+
 def _check_limits(query: Query) -> None:
     if len(query.joins) > JOINS_MAX:
         raise QueryError(f"{len(query.joins)} JOINs, the most is {JOINS_MAX}")
-    operators = len(list(predicates(query.where))) - 1
+    operators = sum(1 for _ in predicates(query.where)) - 1
     if operators > OPERATORS_MAX:
-        raise QueryError(f"{operators} AND and OR, the most is {OPERATORS_MAX}")
-    if query.match is not None:
-        for segment in query.match.segments:
-            if segment.alias and segment.hops_max > 1:
-                raise QueryError(
-                    f"the variable {segment.alias!r} stands for one relationship; "
-                    "it cannot be used with several hops"
-                )
+        raise QueryError(
+            f"{operators} AND and OR, the most is {OPERATORS_MAX}",
+            remedy="use IN for several values of one property, or several queries",
+        )
+    for segment in query.match.segments if query.match else ():
+        if segment.alias and segment.hops_max > 1:
+            raise QueryError(
+                f"{segment.alias!r} stands for one relationship and cannot be used with several"
+                " hops"
+            )
 
 
-def _check_names(query: Query) -> None:
-    known: list[str] = [query.alias] if query.alias and query.match is None else []
+def _check_introductions(query: Query) -> None:
+    """Check that each name is introduced once, and before JOIN starts from it."""
+    known = {query.alias} - {""}
     for join in query.joins:
         if join.source not in known:
-            raise QueryError(f"JOIN starts at {join.source!r}, which is not introduced before it")
-        for name in (join.target, join.alias):
-            if name and name in known:
-                raise QueryError(f"the name {name!r} is introduced twice")
-            if name == join.target or name:
-                known.append(name)
-    needs_alias = bool(query.joins) or query.match is not None
-    aliases = query.aliases
-    if not isinstance(query.projection, Everything) and isinstance(query.projection, tuple):
+            raise QueryError(f"JOIN starts from {join.source!r}, which is no twin named before it")
+        known.add(join.target)
+    names = Counter(query.aliases)
+    twice = next((name for name, count in names.items() if count > 1), None)
+    if twice is not None:
+        raise QueryError(f"the name {twice!r} is introduced twice")
+
+
+def _check_uses(query: Query, *, qualified: bool) -> None:
+    """Check the paths of a query; ``qualified`` ones must start with a name it introduces."""
+    if isinstance(query.projection, tuple) and qualified:
         for item in query.projection:
-            _check_path(item.path, aliases, needs_alias=needs_alias)
+            _check_qualified(item.path, query)
     for predicate in predicates(query.where):
         if isinstance(predicate, OfModel):
-            if predicate.alias and predicate.alias not in query.twin_aliases:
-                raise QueryError(f"IS_OF_MODEL names {predicate.alias!r}, which is no twin here")
-            if not predicate.alias and needs_alias and len(query.twin_aliases) != 1:
-                raise QueryError("IS_OF_MODEL must name the twin it means")
-        else:
-            _check_path(predicate.path, aliases, needs_alias=needs_alias)
+            _check_of_model(predicate, query)
+            continue
+        if qualified:
+            _check_qualified(predicate.path, query)
+        if isinstance(predicate, ArrayContains) and query.is_edge(query.resolve(predicate.path)[0]):
+            raise QueryError("ARRAY_CONTAINS cannot be used on properties of relationships")
 
 
-def _check_path(path: Path, aliases: tuple[str, ...], *, needs_alias: bool) -> None:
-    if needs_alias and path.segments[0] not in aliases:
+def _check_of_model(predicate: OfModel, query: Query) -> None:
+    if query.collection is Collection.RELATIONSHIPS:
+        raise QueryError("IS_OF_MODEL is a question about twins, not about RELATIONSHIPS")
+    if predicate.alias and predicate.alias not in query.twin_aliases:
+        raise QueryError(f"IS_OF_MODEL names {predicate.alias!r}, which is no twin of this query")
+    if not predicate.alias and len(query.twin_aliases) > 1:
         raise QueryError(
-            f"{'.'.join(path.segments)!r} must start with a name the query introduces"
-            f" ({', '.join(aliases) or 'it introduces none'})"
+            "IS_OF_MODEL must name the twin it means",
+            remedy=f"write IS_OF_MODEL({query.twin_aliases[0]}, {predicate.model!r})",
         )
 
 
-def _fixes_twin(query: Query) -> bool:
-    for predicate in predicates(query.where):
-        fixed = (
-            isinstance(predicate, Membership)
-            and not predicate.negated
-            or isinstance(predicate, Comparison)
-            and predicate.op is Comparator.EQ
+def _check_qualified(path: Path, query: Query) -> None:
+    if path.segments[0] not in query.aliases:
+        raise QueryError(
+            f"{'.'.join(path.segments)!r} must start with a name this query introduces:"
+            f" {', '.join(query.aliases)}"
         )
-        if fixed and not isinstance(predicate, (OfModel, TextCheck)):
-            segments = predicate.path.segments
-            if len(segments) == 2 and segments[0] in query.twin_aliases and segments[1] == "$dtId":
-                return True
-    return False

@@ -1,17 +1,23 @@
 """Query text to a tree: recursive descent, one token ahead, messages in the service's manner.
 
-Keywords and collection names are case-insensitive; names, ids and texts are not. Depth is bounded by
-``DEPTH_MAX``, length by the tokenizer. Source: Azure Digital Twins query language reference.
+Keywords and collection names are case-insensitive; names, ids and texts are not. A reserved word
+is a name only in ``[[ ]]``, behind a dot too: the service's grammar knows keywords before paths.
+Depth of parentheses and NOT is bounded by ``DEPTH_MAX``, so nothing that walks a tree can exhaust
+the stack; length is bounded by the tokenizer. What a well-formed query may still not do is in
+``checks``. Source: Azure Digital Twins query language reference.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NoReturn
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 
 from sync_agent.errors import QueryError
 from sync_agent.query.tokens import Kind, Token, tokenize
 from sync_agent.query.tree import (
+    INTEGER_MAX,
+    INTEGER_MIN,
     And,
     ArrayContains,
     Collection,
@@ -41,12 +47,18 @@ from sync_agent.query.tree import (
 
 DEPTH_MAX = 100
 HOPS_MAX = 10
+TOP_MAX = 2**31 - 1
+INTEGER_DIGITS_MAX = 40
 
-RESERVED = frozenset(
-    "ALL AND AS ASC AVG BY COUNT DESC DEVICES_JOBS DEVICES_MODULES DEVICES ENDS_WITH FALSE FROM"
-    " GROUP IN IS_BOOL IS_DEFINED IS_NULL IS_NUMBER IS_OBJECT IS_PRIMITIVE IS_STRING MAX MIN NOT"
-    " NOT_IN NULL OR ORDER SELECT STARTS_WITH SUM TOP TRUE WHERE IS_OF_MODEL".split()
-)
+# fmt: off
+RESERVED = frozenset((
+    "ALL", "AND", "AS", "ASC", "AVG", "BY", "COUNT", "DESC", "DEVICES", "DEVICES_JOBS",
+    "DEVICES_MODULES", "ENDS_WITH", "FALSE", "FROM", "GROUP", "IN", "IS_BOOL", "IS_DEFINED",
+    "IS_NULL", "IS_NUMBER", "IS_OBJECT", "IS_OF_MODEL", "IS_PRIMITIVE", "IS_STRING", "MAX",
+    "MIN", "NOT", "NOT_IN", "NULL", "OR", "ORDER", "SELECT", "STARTS_WITH", "SUM", "TOP",
+    "TRUE", "WHERE",
+))
+# fmt: on
 
 
 def parse(text: str) -> Query:
@@ -63,6 +75,12 @@ class _Parser:
         self._tokens = tokens
         self._next = 0
         self._depth = 0
+        self._functions: Mapping[str, Callable[[], Condition]] = {
+            "IS_OF_MODEL": self._of_model,
+            "ARRAY_CONTAINS": self._array_contains,
+            **{test.value: partial(self._type_check, test) for test in TypeTest},
+            **{test.value: partial(self._text_check, test) for test in TextTest},
+        }
 
     # -- tokens ---------------------------------------------------------------------------------
 
@@ -78,9 +96,9 @@ class _Parser:
         self._next = min(self._next + 1, len(self._tokens) - 1)
         return token
 
-    def _fail(self, message: str, token: Token | None = None) -> NoReturn:
+    def _error(self, message: str, token: Token | None = None) -> QueryError:
         token = token or self._token
-        raise QueryError(message, line=token.line, position=token.position)
+        return QueryError(message, line=token.line, position=token.position)
 
     def _symbol(self, text: str) -> bool:
         if self._token.kind is Kind.SYMBOL and self._token.text == text:
@@ -90,7 +108,7 @@ class _Parser:
 
     def _need(self, text: str) -> None:
         if not self._symbol(text):
-            self._fail(f"missing '{text}' at '{self._token.text}'")
+            raise self._error(f"missing '{text}' at '{self._token.text}'")
 
     def _word(self, word: str) -> bool:
         if self._token.is_word(word):
@@ -100,16 +118,18 @@ class _Parser:
 
     def _need_word(self, word: str) -> None:
         if not self._word(word):
-            self._fail(f"missing {word} at '{self._token.text}'")
+            raise self._error(f"missing {word} at '{self._token.text}'")
 
     def _name(self, what: str) -> str:
         token = self._token
         if token.kind is Kind.QUOTED:
             return self._advance().value
         if token.kind is not Kind.WORD:
-            self._fail(f"mismatched input '{token.text}' expecting {what}")
+            raise self._error(f"mismatched input '{token.text}' expecting {what}")
         if token.text.upper() in RESERVED:
-            self._fail(f"'{token.text}' is reserved; write [[{token.text}]] to use it as {what}")
+            raise self._error(
+                f"'{token.text}' is reserved: write [[{token.text}]] to use it as {what}"
+            )
         return self._advance().value
 
     # -- query ----------------------------------------------------------------------------------
@@ -120,14 +140,17 @@ class _Parser:
         projection = self._projection(top)
         self._need_word("FROM")
         collection = self._collection()
-        alias = self._collection_alias()
-        joins = []
-        while self._word("JOIN"):
-            joins.append(self._join())
-        match = self._match() if self._word("MATCH") else None
+        alias = self._optional_name("a collection name", before=("JOIN", "MATCH", "WHERE"))
+        joins: list[Join] = []
+        match = None
+        if self._word("MATCH"):
+            match = self._match()
+        else:
+            while self._word("JOIN"):
+                joins.append(self._join())
         where = self._condition() if self._word("WHERE") else None
         if self._token.kind is not Kind.END:
-            self._fail(f"extraneous input '{self._token.text}' expecting <EOF>")
+            raise self._error(f"extraneous input '{self._token.text}' expecting <EOF>")
         return Query(projection, collection, alias, top, tuple(joins), match, where)
 
     def _top(self) -> int | None:
@@ -136,11 +159,12 @@ class _Parser:
         self._advance()
         self._need("(")
         token = self._token
-        if token.kind is not Kind.NUMBER or not token.text.isdigit() or int(token.text) < 1:
-            self._fail(f"TOP needs a positive whole number, not '{token.text}'")
+        count = _whole(token)
+        if not 1 <= count <= TOP_MAX:
+            raise self._error(f"TOP needs a whole number from 1 to {TOP_MAX}, not '{token.text}'")
         self._advance()
         self._need(")")
-        return int(token.text)
+        return count
 
     def _projection(self, top: int | None) -> Projection:
         if self._symbol("*") or (top is not None and self._token.is_word("FROM")):
@@ -164,15 +188,16 @@ class _Parser:
         for collection in Collection:
             if self._word(collection.value):
                 return collection
-        self._fail(f"mismatched input '{token.text}' expecting {{DIGITALTWINS, RELATIONSHIPS}}")
+        raise self._error(
+            f"mismatched input '{token.text}' expecting {{DIGITALTWINS, RELATIONSHIPS}}"
+        )
 
-    def _collection_alias(self) -> str:
-        self._word("AS")
+    def _optional_name(self, what: str, *, before: tuple[str, ...]) -> str:
+        """Return a name if one stands here; ``before`` are the keywords that may come instead."""
         token = self._token
-        follows = any(token.is_word(word) for word in ("JOIN", "MATCH", "WHERE"))
-        if token.kind is Kind.END or follows or token.kind is Kind.SYMBOL:
+        if token.kind not in (Kind.WORD, Kind.QUOTED) or any(map(token.is_word, before)):
             return ""
-        return self._name("a collection name")
+        return self._name(what)
 
     def _join(self) -> Join:
         target = self._name("a twin collection name")
@@ -180,8 +205,7 @@ class _Parser:
         source = self._name("a twin collection name")
         self._need(".")
         relationship = self._name("a relationship name")
-        follows = any(self._token.is_word(word) for word in ("JOIN", "WHERE"))
-        alias = "" if follows or self._token.kind is Kind.END else self._name("a relationship alias")
+        alias = self._optional_name("a relationship name", before=("JOIN", "MATCH", "WHERE"))
         return Join(target, source, relationship, alias)
 
     # -- match ----------------------------------------------------------------------------------
@@ -217,10 +241,8 @@ class _Parser:
         self._need("-")
         outgoing = self._symbol(">")
         if incoming and outgoing:
-            self._fail("a relationship cannot point both ways", start)
-        direction = (
-            Direction.IN if incoming else Direction.OUT if outgoing else Direction.EITHER
-        )
+            raise self._error("a relationship cannot point both ways", start)
+        direction = Direction.IN if incoming else Direction.OUT if outgoing else Direction.EITHER
         return Segment(direction, alias, tuple(names), low, high)
 
     def _hops(self) -> tuple[int, int]:
@@ -231,29 +253,31 @@ class _Parser:
             # The lower bound of a range is exclusive: *1..3 is two or three hops.
             first = 1 if low is None else low + 1
         elif low is None:
-            self._fail("a hop count is missing behind '*'", start)
+            raise self._error("a hop count is missing behind '*'", start)
         else:
             first = high = low
         if not 1 <= first <= high <= HOPS_MAX:
-            self._fail(f"the number of hops must be 1 to {HOPS_MAX}", start)
+            raise self._error(
+                f"this asks for {first} to {high} hops (a lower bound is exclusive);"
+                f" the least is 1, the most {HOPS_MAX}",
+                start,
+            )
         return first, high
 
     def _hop_count(self) -> int:
         token = self._token
-        if token.kind is not Kind.NUMBER or not token.text.isdigit():
-            self._fail(f"mismatched input '{token.text}' expecting a number of hops")
-        return int(self._advance().text[:4])
+        count = _whole(token)
+        if count < 0:
+            raise self._error(f"mismatched input '{token.text}' expecting a number of hops")
+        self._advance()
+        return count
 
     # -- conditions -----------------------------------------------------------------------------
 
     def _condition(self) -> Condition:
-        self._depth += 1
-        if self._depth > DEPTH_MAX:
-            self._fail(f"conditions nest deeper than {DEPTH_MAX}")
         operands = [self._conjunction()]
         while self._word("OR"):
             operands.append(self._conjunction())
-        self._depth -= 1
         return operands[0] if len(operands) == 1 else Or(tuple(operands))
 
     def _conjunction(self) -> Condition:
@@ -263,26 +287,30 @@ class _Parser:
         return operands[0] if len(operands) == 1 else And(tuple(operands))
 
     def _negation(self) -> Condition:
-        negations = 0
-        while self._word("NOT"):
-            negations += 1
-        if negations > DEPTH_MAX:
-            self._fail(f"conditions nest deeper than {DEPTH_MAX}")
+        if self._word("NOT"):
+            with self._deeper():
+                return Not(self._negation())
         if self._symbol("("):
-            operand = self._condition()
+            with self._deeper():
+                operand = self._condition()
             self._need(")")
-        else:
-            operand = self._predicate()
-        for _ in range(negations):
-            operand = Not(operand)
-        return operand
+            return operand
+        return self._predicate()
+
+    @contextmanager
+    def _deeper(self) -> Iterator[None]:
+        self._depth += 1
+        if self._depth > DEPTH_MAX:
+            raise self._error(f"conditions nest deeper than {DEPTH_MAX}")
+        yield
+        self._depth -= 1
 
     def _predicate(self) -> Condition:
         token = self._token
         if token.kind is Kind.WORD and self._peek(1).text == "(":
-            function = self._functions().get(token.text.upper())
+            function = self._functions.get(token.text.upper())
             if function is None:
-                self._fail(f"'{token.text}' is no function of the query language")
+                raise self._error(f"'{token.text}' is no function of the query language")
             self._advance()
             self._need("(")
             condition = function()
@@ -290,16 +318,8 @@ class _Parser:
             return condition
         return self._comparison()
 
-    def _functions(self) -> dict[str, Callable[[], Condition]]:
-        functions: dict[str, Callable[[], Condition]] = {
-            "IS_OF_MODEL": self._of_model,
-            "ARRAY_CONTAINS": self._array_contains,
-        }
-        for test in TypeTest:
-            functions[test.value] = lambda test=test: TypeCheck(test, self._path())  # type: ignore[misc]
-        for text_test in TextTest:
-            functions[text_test.value] = lambda test=text_test: self._text_check(test)  # type: ignore[misc]
-        return functions
+    def _type_check(self, test: TypeTest) -> Condition:
+        return TypeCheck(test, self._path())
 
     def _text_check(self, test: TextTest) -> Condition:
         path = self._path()
@@ -320,7 +340,7 @@ class _Parser:
         exact = False
         if self._symbol(","):
             if not self._token.is_word("EXACT"):
-                self._fail(f"mismatched input '{self._token.text}' expecting exact")
+                raise self._error(f"mismatched input '{self._token.text}' expecting exact")
             self._advance()
             exact = True
         return OfModel(model, alias, exact)
@@ -334,10 +354,7 @@ class _Parser:
         if token.kind is Kind.SYMBOL and token.text in tuple(Comparator):
             self._advance()
             return Comparison(path, Comparator(token.text), self._literal())
-        if token.text == "<>":
-            self._advance()
-            return Comparison(path, Comparator.NE, self._literal())
-        self._fail(f"mismatched input '{token.text}' expecting a comparison")
+        raise self._error(f"mismatched input '{token.text}' expecting a comparison")
 
     def _list(self) -> tuple[Scalar, ...]:
         self._need("[")
@@ -350,19 +367,14 @@ class _Parser:
     def _path(self) -> Path:
         segments = [self._name("a property")]
         while self._symbol("."):
-            segments.append(self._segment_name())
+            segments.append(self._name("a property"))
         return Path(tuple(segments))
-
-    def _segment_name(self) -> str:
-        # Behind a dot there is no keyword to confuse a name with.
-        token = self._token
-        if token.kind not in (Kind.WORD, Kind.QUOTED):
-            self._fail(f"mismatched input '{token.text}' expecting a property")
-        return self._advance().value
 
     def _text(self) -> str:
         if self._token.kind is not Kind.TEXT:
-            self._fail(f"mismatched input '{self._token.text}' expecting a text in single quotes")
+            raise self._error(
+                f"mismatched input '{self._token.text}' expecting a text in single quotes"
+            )
         return self._advance().value
 
     def _literal(self) -> Scalar:
@@ -374,9 +386,20 @@ class _Parser:
         for word, value in (("TRUE", True), ("FALSE", False), ("NULL", None)):
             if self._word(word):
                 return value
-        self._fail(f"mismatched input '{token.text}' expecting a literal")
+        raise self._error(f"mismatched input '{token.text}' expecting a literal")
 
 
 def _number(text: str) -> int | float:
-    digits = text.lstrip("-")
-    return int(text) if digits.isdigit() and len(digits) <= 19 else float(text)
+    """Return an integer where 64 bits hold it, as the documents have it, otherwise a double."""
+    if text.lstrip("-").isdigit() and len(text) <= INTEGER_DIGITS_MAX:
+        value = int(text)
+        if INTEGER_MIN <= value <= INTEGER_MAX:
+            return value
+    return float(text)
+
+
+def _whole(token: Token) -> int:
+    """Return the whole number a token is, -1 when it is none or absurdly long."""
+    if token.kind is not Kind.NUMBER or not token.text.isdigit() or len(token.text) > 10:
+        return -1
+    return int(token.text)

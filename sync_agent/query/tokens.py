@@ -1,4 +1,13 @@
-"""Query text to tokens. Positions are 0-based columns, lines 1-based, as the service counts."""
+r"""Query text to tokens: the first step of reading a query.
+
+Positions are 0-based columns and lines 1-based, as the service reports them. One regular expression
+without nested repetition does the splitting, so its time is linear in the text, which has at most
+``TEXT_MAX`` characters.
+
+A backslash escapes a quote or a backslash; before anything else it stands for itself, so an id such
+as ``a\b`` that a client quotes without escaping still means itself. ``[[name]]`` is a name as it
+stands; it cannot start with ``[`` or hold ``]]``.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +24,7 @@ class Kind(StrEnum):
     """Kinds of token."""
 
     WORD = "word"
-    QUOTED = "quoted word"  # [[any]]
+    QUOTED = "quoted"  # [[any]]
     TEXT = "text"
     NUMBER = "number"
     SYMBOL = "symbol"
@@ -39,25 +48,36 @@ class Token:
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+)
-      | (?P<quoted>\[\[(?:[^\]]|\](?!\]))*\]\])
+      | (?P<quoted>\[\[(?!\[)(?:[^\]]|\](?!\]))*\]\])
       | (?P<text>'(?:[^'\\]|\\.)*')
       | (?P<number>-?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][+-]?\d+)?)
       | (?P<word>[$A-Za-z_][$A-Za-z0-9_]*)
-      | (?P<symbol><=|>=|!=|<>|\.\.|[=<>(),.\[\]:|*-])""",
+      | (?P<symbol><=|>=|!=|\.\.|[=<>(),.\[\]:|*-])""",
     re.VERBOSE | re.ASCII | re.DOTALL,
 )
 _HOPS = re.compile(r"(\d+)(?=\.\.)")
-_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPE = re.compile(r"\\([\\'])")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def tokenize(text: str) -> list[Token]:
     """Split query text; the last token is always of kind END.
 
     Raises:
-        QueryError: the text is too long, or has a character no token starts with.
+        QueryError: the text is too long, is no Unicode, or has a character no token starts with.
     """
     if len(text) > TEXT_MAX:
-        raise QueryError(f"the query has {len(text)} characters, the most is {TEXT_MAX}")
+        raise QueryError(
+            f"the query has {len(text)} characters, the most is {TEXT_MAX}",
+            remedy="split a long IN list over several queries",
+        )
+    if lone := _SURROGATE.search(text):
+        line_start = text.rfind("\n", 0, lone.start()) + 1
+        raise QueryError(
+            "half of a surrogate pair is no character",
+            line=text.count("\n", 0, lone.start()) + 1,
+            position=lone.start() - line_start,
+        )
     tokens: list[Token] = []
     at, line, line_start = 0, 1, 0
     while at < len(text):
@@ -70,7 +90,7 @@ def tokenize(text: str) -> list[Token]:
             )
         raw, group = match.group(), match.lastgroup or "number"
         if group != "space":
-            kind = Kind.QUOTED if group == "quoted" else Kind[group.upper()]
+            kind = Kind(group)
             tokens.append(Token(kind, raw, _value(kind, raw), line, column))
         newlines = raw.count("\n")
         if newlines:

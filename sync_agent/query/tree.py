@@ -1,4 +1,9 @@
-"""A query as a tree of values. Source: Azure Digital Twins query language reference."""
+"""A query as a tree of values: what the parser makes and what both executors read.
+
+A node is frozen and compares by value, so that a test can say what it expects. And and Or hold at
+least two operands: a chain of the same operator is one node, not a ladder, and depth is only what
+parentheses and NOT make. Source: Azure Digital Twins query language reference.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +27,10 @@ class Path:
 
 
 Scalar: TypeAlias = str | int | float | bool | None
+
+# Integers outside 64 bits are doubles, in a query as in the stub's documents.
+INTEGER_MIN = -(2**63)
+INTEGER_MAX = 2**63 - 1
 
 
 class Comparator(StrEnum):
@@ -225,3 +234,18 @@ class Query:
     def aliases(self) -> tuple[str, ...]:
         """Return all names a path may start with."""
         return (*self.twin_aliases, *self.relationship_aliases)
+
+    def resolve(self, path: Path) -> tuple[str, tuple[str, ...]]:
+        """Return what a path starts from and its segments inside that document.
+
+        Where the first segment is no name of the query, the path is in its only collection, which
+        has its alias, or ''.
+        """
+        first, *rest = path.segments
+        return (first, tuple(rest)) if first in self.aliases else (self.alias, path.segments)
+
+    def is_edge(self, alias: str) -> bool:
+        """Tell whether a name (or '', the only collection) stands for relationships."""
+        if alias == self.alias and self.match is None:
+            return self.collection is Collection.RELATIONSHIPS
+        return alias in self.relationship_aliases
