@@ -23,12 +23,12 @@ class FlagStage:
 
     def __init__(
         self,
-        queries: tuple[FlagQuery, ...],
+        flags: tuple[FlagQuery, ...],
         reader: TwinReader,
         state: StateStore,
         now_ms: Callable[[], int],
     ) -> None:
-        self._queries = queries
+        self._flags = flags
         self._reader = reader
         self._state = state
         self._now_ms = now_ms
@@ -39,22 +39,22 @@ class FlagStage:
         Raises:
             ServiceError: the service could not be reached; rounds before it stand.
         """
-        for query in self._queries:
-            await self._run(query)
+        for flag in self._flags:
+            await self._run(flag)
 
-    async def _run(self, query: FlagQuery) -> None:
+    async def _run(self, flag: FlagQuery) -> None:
         try:
-            held = {row["$dtId"] async for row in self._reader.query(query.text) if "$dtId" in row}
+            held = {row["$dtId"] async for row in self._reader.query(flag.query) if "$dtId" in row}
         except ServiceError as error:
             if error.retryable:
                 raise
-            _log.error("flag query refused", query=query.name, reason=error.message)
+            _log.error("flag query refused", flag=flag.name, reason=error.message)
             return
-        entered, left = changed(frozenset(self._state.flagged(query.name)), frozenset(held))
+        entered, left = changed(frozenset(self._state.flagged(flag.name)), frozenset(held))
         at_ms = self._now_ms()
-        events = [FlagEvent(query.name, element, "entered", at_ms) for element in sorted(entered)]
-        events += [FlagEvent(query.name, element, "left", at_ms) for element in sorted(left)]
+        events = [FlagEvent(flag.name, element, "entered", at_ms) for element in sorted(entered)]
+        events += [FlagEvent(flag.name, element, "left", at_ms) for element in sorted(left)]
         if events:
             self._state.commit_flags(events)
         for event in events:
-            _log.info(f"flag {event.kind}", query=event.query, element=event.element)
+            _log.info(f"flag {event.kind}", flag=event.query, element=event.element)

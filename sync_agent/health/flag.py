@@ -17,7 +17,7 @@ class FlagQuery:
     """An ADT query with a name; each row of its answer must be a twin."""
 
     name: str
-    text: str
+    query: str
     description: str = ""
 
 
@@ -26,7 +26,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def parse_flags(text: str, *, place: str) -> tuple[FlagQuery, ...]:
-    """Read named queries from TOML (``[[flag]] name = "degraded" text = "SELECT * FROM ..."``).
+    """Read named queries from TOML (``[[flag]] name = "degraded" query = "SELECT * FROM ..."``).
 
     Raises:
         InputError: it is no TOML, has an unknown key, a name twice, or a query that cannot run.
@@ -43,7 +43,7 @@ def parse_flags(text: str, *, place: str) -> tuple[FlagQuery, ...]:
             raise InputError(f"flag {flag.name!r} stands there twice", place=place)
         seen.add(flag.name)
         try:
-            check(parse(flag.text))
+            check(parse(flag.query))
         except QueryError as error:
             raise InputError(f"flag {flag.name!r}: {error.message}", place=place) from error
     return flags
