@@ -9,6 +9,7 @@ the stack; length is bounded by the tokenizer. What a well-formed query may stil
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -382,7 +383,11 @@ class _Parser:
         if token.kind is Kind.TEXT:
             return self._advance().value
         if token.kind is Kind.NUMBER:
-            return _number(self._advance().text)
+            number = _number(token.text)
+            if math.isinf(number):
+                raise self._error("this number is beyond the range of a double")
+            self._advance()
+            return number
         for word, value in (("TRUE", True), ("FALSE", False), ("NULL", None)):
             if self._word(word):
                 return value
