@@ -44,7 +44,7 @@ async def until(condition: Callable[[], bool], timeout_s: float = WAIT_S) -> Non
         TimeoutError: it does not in time.
     """
     async with asyncio.timeout(timeout_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what is waited for is another client's state
             await asyncio.sleep(0.02)
 
 

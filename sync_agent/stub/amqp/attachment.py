@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from sync_agent.stub.amqp import performatives
 from sync_agent.stub.amqp.codec import Described, Symbol
 from sync_agent.stub.amqp.condition import AmqpError, Condition
-from sync_agent.stub.amqp.consumer import ConsumerLink
+from sync_agent.stub.amqp.consumer import ConsumerLink, Subscription
 from sync_agent.stub.amqp.link import Channel, Link
 from sync_agent.stub.amqp.namespace import Namespace
 from sync_agent.stub.amqp.performatives import NULL, Attach
@@ -107,17 +107,14 @@ def _consumer(
             hub = namespace.hub(name)
         case _:
             raise _unknown(source.address)
-    return ConsumerLink(
-        channel,
-        attach,
-        path,
-        namespace=namespace,
+    subscription = Subscription(
         partition=hub.partition(number),
         group=hub.group(group),
         position=_position(source),
         epoch=_epoch(attach.properties),
         wants_metrics=_wants_metrics(attach),
     )
+    return ConsumerLink(channel, attach, path, namespace=namespace, subscription=subscription)
 
 
 def _unknown(address: str) -> AmqpError:

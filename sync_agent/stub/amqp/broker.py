@@ -123,7 +123,8 @@ class EventHubBroker:
                 f"the event hub stub has no key named '{name}'",
                 remedy=f"choose one of {', '.join(sorted(self._keys))}",
             )
-        host = "localhost" if self._host in ("", "0.0.0.0", "::") else self._host
+        is_any = self._host in ("", "0.0.0.0", "::")  # noqa: S104 - compared, not bound to
+        host = "localhost" if is_any else self._host
         parts = [
             f"Endpoint=sb://{f'[{host}]' if ':' in host else host}:{self._port}",
             f"SharedAccessKeyName={name}",

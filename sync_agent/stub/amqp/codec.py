@@ -75,7 +75,7 @@ Decoder = Callable[[bytes, int, int], tuple[object, int]]
 _U32 = struct.Struct(">I")
 
 
-class _Malformed(ValueError):
+class _MalformedError(ValueError):
     """Bytes that are no AMQP value; turned into ``AmqpError`` at the edge of this module."""
 
 
@@ -87,7 +87,14 @@ def decode(data: bytes, at: int = 0) -> tuple[object, int]:
     """
     try:
         return _decode(data, at, 0)
-    except (_Malformed, IndexError, struct.error, UnicodeError, TypeError, ValueError) as error:
+    except (
+        _MalformedError,
+        IndexError,
+        struct.error,
+        UnicodeError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise AmqpError(Condition.DECODE_ERROR, f"not an AMQP value: {error}") from error
 
 
@@ -99,14 +106,14 @@ def skip(data: bytes, at: int) -> int:
     """
     try:
         return _skip(data, at, 0)
-    except (_Malformed, IndexError, struct.error) as error:
+    except (_MalformedError, IndexError, struct.error) as error:
         raise AmqpError(Condition.DECODE_ERROR, f"not an AMQP value: {error}") from error
 
 
 def _decode(data: bytes, at: int, depth: int) -> tuple[object, int]:
     decoder = _DECODERS[data[at]]
     if decoder is None:
-        raise _Malformed(f"unknown constructor 0x{data[at]:02x}")
+        raise _MalformedError(f"unknown constructor 0x{data[at]:02x}")
     return decoder(data, at + 1, depth)
 
 
@@ -133,7 +140,7 @@ def _number(layout: str) -> Decoder:
 
 def _boolean(data: bytes, at: int, _depth: int) -> tuple[object, int]:
     if data[at] > 1:
-        raise _Malformed("a boolean is neither 0 nor 1")
+        raise _MalformedError("a boolean is neither 0 nor 1")
     return data[at] == 1, at + 1
 
 
@@ -154,7 +161,7 @@ def _uuid(data: bytes, at: int, _depth: int) -> tuple[object, int]:
 
 def _slice(data: bytes, at: int, size: int) -> bytes:
     if at + size > len(data):
-        raise _Malformed("a value runs past the end")
+        raise _MalformedError("a value runs past the end")
     return data[at : at + size]
 
 
@@ -175,14 +182,14 @@ def _size(data: bytes, at: int, wide: bool) -> tuple[int, int]:
 def _compound(data: bytes, at: int, depth: int, wide: bool) -> tuple[int, int, int]:
     """Read size and count of a list, map or array; return count, first element and end."""
     if depth >= DEPTH_MAX:
-        raise _Malformed(f"values are nested deeper than {DEPTH_MAX}")
+        raise _MalformedError(f"values are nested deeper than {DEPTH_MAX}")
     size, at = _size(data, at, wide)
     end = at + size
     if end > len(data):
-        raise _Malformed("a compound value runs past the end")
+        raise _MalformedError("a compound value runs past the end")
     count, at = _size(data, at, wide)
     if count > ELEMENTS_MAX:
-        raise _Malformed(f"a compound value has more than {ELEMENTS_MAX} elements")
+        raise _MalformedError(f"a compound value has more than {ELEMENTS_MAX} elements")
     return count, at, end
 
 
@@ -203,7 +210,7 @@ def _map(wide: bool) -> Decoder:
     def decode_map(data: bytes, at: int, depth: int) -> tuple[object, int]:
         count, at, end = _compound(data, at, depth, wide)
         if count % 2:
-            raise _Malformed("a map has a key without a value")
+            raise _MalformedError("a map has a key without a value")
         values: dict[object, object] = {}
         for _ in range(count // 2):
             key, at = _decode(data, at, depth + 1)
@@ -222,9 +229,9 @@ def _array(wide: bool) -> Decoder:
         constructor = data[at]
         decoder = _DECODERS[constructor]
         if constructor == 0 or decoder is None:
-            raise _Malformed(f"an array of constructor 0x{constructor:02x}")
+            raise _MalformedError(f"an array of constructor 0x{constructor:02x}")
         if constructor >> 4 == 4 and count > EMPTY_ELEMENTS_MAX:
-            raise _Malformed(f"an array of more than {EMPTY_ELEMENTS_MAX} empty elements")
+            raise _MalformedError(f"an array of more than {EMPTY_ELEMENTS_MAX} empty elements")
         at += 1
         values: list[object] = []
         for _ in range(count):
@@ -238,12 +245,12 @@ def _array(wide: bool) -> Decoder:
 
 def _expect_end(at: int, end: int) -> None:
     if at != end:
-        raise _Malformed("a compound value's size does not match its elements")
+        raise _MalformedError("a compound value's size does not match its elements")
 
 
 def _described(data: bytes, at: int, depth: int) -> tuple[object, int]:
     if depth >= DEPTH_MAX:
-        raise _Malformed(f"values are nested deeper than {DEPTH_MAX}")
+        raise _MalformedError(f"values are nested deeper than {DEPTH_MAX}")
     descriptor, at = _decode(data, at, depth + 1)
     value, at = _decode(data, at, depth + 1)
     return Described(descriptor, value), at
@@ -290,7 +297,7 @@ def _skip(data: bytes, at: int, depth: int) -> int:
     at += 1
     if constructor == 0:
         if depth >= DEPTH_MAX:
-            raise _Malformed(f"descriptors are nested deeper than {DEPTH_MAX}")
+            raise _MalformedError(f"descriptors are nested deeper than {DEPTH_MAX}")
         return _skip(data, _skip(data, at, depth + 1), depth + 1)
     row = constructor >> 4
     if row in _FIXED_SIZES:
@@ -300,7 +307,7 @@ def _skip(data: bytes, at: int, depth: int) -> int:
     elif row in (0xB, 0xD, 0xF):
         end = at + 4 + _U32.unpack_from(data, at)[0]
     else:
-        raise _Malformed(f"unknown constructor 0x{constructor:02x}")
+        raise _MalformedError(f"unknown constructor 0x{constructor:02x}")
     if end > len(data):
-        raise _Malformed("a value runs past the end")
+        raise _MalformedError("a value runs past the end")
     return int(end)

@@ -51,7 +51,7 @@ CONTAINER = "sync-agent-stub"
 MECHANISMS = ("MSSBCBS", "PLAIN", "ANONYMOUS")
 OUTPUT_HIGH = 1024 * 1024
 OUTPUT_LOW = 256 * 1024
-OUTPUT_MAX = 8 * 1024 * 1024
+OUTPUT_MAX = 4 * 1024 * 1024
 LINGER_S = 2.0
 TICK_MIN_S, TICK_MAX_S = 0.02, 1.0
 
@@ -93,7 +93,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to listen to a new peer."""
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=OUTPUT_HIGH, low=OUTPUT_LOW)
         self._schedule_tick()
 
@@ -108,12 +108,12 @@ class Connection(asyncio.Protocol):
                 pass
         except AmqpError as problem:
             self.close(problem)
-        except Exception:
+        except Exception:  # noqa: BLE001 - a bug met on one socket must not end the others
             _LOG.exception("a connection failed on a frame")
             self.close(AmqpError(Condition.INTERNAL_ERROR, "the stub failed on a frame"))
         self._flush()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         """Release everything the peer held."""
         self._stage = _Stage.CLOSED
         self._out.clear()

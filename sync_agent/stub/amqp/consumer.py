@@ -8,6 +8,7 @@ fairly. A slow peer simply stops being read for.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 from sync_agent.errors import StoreError
 from sync_agent.stub.amqp.codec import Timestamp
@@ -21,6 +22,17 @@ from sync_agent.stub.amqp.message import (
 from sync_agent.stub.amqp.namespace import Namespace, Partition
 from sync_agent.stub.amqp.performatives import Attach
 from sync_agent.stub.amqp.selector import Position
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What a receiver asked for."""
+
+    partition: Partition
+    group: str
+    position: Position
+    epoch: int | None
+    wants_metrics: bool
 
 
 class ConsumerLink(OutgoingLink):
@@ -37,21 +49,17 @@ class ConsumerLink(OutgoingLink):
         path: tuple[str, ...],
         *,
         namespace: Namespace,
-        partition: Partition,
-        group: str,
-        position: Position,
-        epoch: int | None,
-        wants_metrics: bool,
+        subscription: Subscription,
     ) -> None:
         super().__init__(channel, attach, path)
         self._namespace = namespace
-        self._partition = partition
-        self._group = group
-        self._epoch = epoch
-        self._wants_metrics = wants_metrics
+        self._partition = subscription.partition
+        self._group = subscription.group
+        self._epoch = subscription.epoch
+        self._wants_metrics = subscription.wants_metrics
         self._is_scheduled = False
-        self._next = partition.locate(position)
-        partition.admit(group, self, namespace.limits.receivers_max)
+        self._next = self._partition.locate(subscription.position)
+        self._partition.admit(self._group, self, namespace.limits.receivers_max)
 
     @property
     def epoch(self) -> int | None:
@@ -94,9 +102,9 @@ class ConsumerLink(OutgoingLink):
             return False
         metrics = self._metrics() if self._wants_metrics and events.payloads else None
         for payload in events.payloads:
-            if metrics is not None:
-                payload = with_delivery_annotations(payload, metrics)
-            self.deliver(payload)
+            self.deliver(
+                payload if metrics is None else with_delivery_annotations(payload, metrics)
+            )
         self._next = events.first_sequence + len(events.payloads)
         return True
 

@@ -87,7 +87,11 @@ class Link:
 
     def on_transfer(self, transfer: Transfer, payload: bytes) -> None:
         """Take one frame of a delivery from the peer."""
-        raise AmqpError(Condition.NOT_ALLOWED, "a transfer on a link that the peer receives on")
+        raise AmqpError(
+            Condition.NOT_ALLOWED,
+            f"a transfer of {len(payload)} bytes on handle {transfer.handle}, which the peer"
+            " receives on",
+        )
 
     def pump(self) -> None:
         """Send what can be sent now."""

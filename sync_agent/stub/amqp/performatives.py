@@ -164,7 +164,9 @@ _SHAPES: Mapping[int, tuple[type[Performative], tuple[_Shape, ...]]] = {
 }
 NAMES: Mapping[int, str] = {
     **{code: kind.__name__ for code, (kind, _) in _SHAPES.items()},
-    **{DISPOSITION: "Disposition", END: "End", CLOSE: "Close"},
+    DISPOSITION: "Disposition",
+    END: "End",
+    CLOSE: "Close",
 }
 
 

@@ -11,7 +11,7 @@ from collections import deque
 from sync_agent.stub.amqp import cbs, management
 from sync_agent.stub.amqp.condition import AmqpError, Condition
 from sync_agent.stub.amqp.link import Channel, IncomingLink, OutgoingLink
-from sync_agent.stub.amqp.message import Reply, Request, encode_reply, read_request
+from sync_agent.stub.amqp.message import PLAIN_FORMAT, Reply, Request, encode_reply, read_request
 from sync_agent.stub.amqp.namespace import Namespace
 from sync_agent.stub.amqp.performatives import Attach
 
@@ -31,6 +31,8 @@ class RequestLink(IncomingLink):
     def receive(self, delivery_id: int, is_settled: bool, message_format: int, body: bytes) -> None:
         """Answer one question."""
         try:
+            if message_format != PLAIN_FORMAT:
+                raise AmqpError(Condition.NOT_IMPLEMENTED, f"{self._node} takes single messages")
             self._respond(read_request(body))
         except AmqpError as error:
             self.answer(delivery_id, is_settled, error)

@@ -48,6 +48,10 @@ CREATE TABLE events(
   pk INTEGER PRIMARY KEY, offset INTEGER NOT NULL, enqueued_ms INTEGER NOT NULL,
   payload BLOB NOT NULL);
 """
+_LOCATE = {
+    PositionKind.OFFSET: "SELECT offset FROM events WHERE pk=?",
+    PositionKind.ENQUEUED_MS: "SELECT enqueued_ms FROM events WHERE pk=?",
+}
 _INSERT_PARTITION = "INSERT INTO partitions VALUES(NULL,?,?,?,?,?,?,?,?)"
 _UPDATE_PARTITION = (
     "UPDATE partitions SET first_sequence=?, next_sequence=?, next_offset=?, last_offset=?,"
@@ -136,13 +140,12 @@ class SqliteEventLog:
         known = known_sequence(info, position)
         if known is not None:
             return known
-        column = "offset" if position.kind is PositionKind.OFFSET else "enqueued_ms"
+        query = _LOCATE[position.kind]
         wanted = position.value if position.inclusive else position.value + 1
         low, high = info.first_sequence, info.next_sequence
         with self._translated():
             while low < high:
                 middle = (low + high) // 2
-                query = f"SELECT {column} FROM events WHERE pk=?"
                 if self._db.execute(query, (self._pk(key, middle),)).get < wanted:
                     low = middle + 1
                 else:
@@ -192,7 +195,7 @@ class SqliteEventLog:
             "SELECT length(payload) FROM events WHERE pk BETWEEN ? AND ? ORDER BY pk",
             (low, self._pk(key, info.last_sequence)),
         )
-        count, dropped_bytes = count_to_drop(info, self._retention, (size for (size,) in rows))
+        count, dropped_bytes = count_to_drop(info, self._retention, (row[0] for row in rows))
         rows.close(True)
         if count == 0:
             return info

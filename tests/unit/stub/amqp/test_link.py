@@ -1,0 +1,409 @@
+"""Links on the wire: sending, receiving, credit, windows, positions, ownership, access."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from sync_agent.errors import StoreError
+from sync_agent.stub.amqp import performatives as p
+from sync_agent.stub.amqp.broker import HubOptions, Limits
+from sync_agent.stub.amqp.codec import Described
+from sync_agent.stub.amqp.encoder import encode
+from sync_agent.stub.amqp.memory_log import MemoryEventLog
+from sync_agent.stub.amqp.message import BATCH_FORMAT, sections
+from sync_agent.stub.amqp.partition_log import Append, Retention
+from tests.unit.stub.amqp.raw_client import RawClient, condition, data_message, running_broker
+
+
+def body_of(payload: bytes) -> bytes:
+    [body] = [part.value for part in sections(payload) if part.code == 0x75]
+    assert isinstance(body, bytes)
+    return body
+
+
+async def send(client: RawClient, handle: int, payload: bytes, **options: Any) -> list[Any]:
+    """Send one delivery and return its disposition."""
+    client.transfer(handle, payload, **options)
+    return (await client.expect(p.DISPOSITION))[0]
+
+
+async def test_a_delivery_is_accepted_and_comes_back_out() -> None:
+    async with running_broker() as broker:
+        client = await RawClient.ready(broker)
+        await client.sender(0)
+        fields = await send(client, 0, data_message(b"hello"))
+        assert isinstance(fields[4], Described)
+        assert fields[4].descriptor == p.ACCEPTED
+        await client.receiver(1)
+        client.flow(1, 10)
+        fields, payload = await client.expect(p.TRANSFER)
+        assert len(fields) == 11
+        assert fields[4] is True
+        assert body_of(payload) == b"hello"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"\x00\x53\x75",
+        b"not a message",
+        data_message(b"x")[:-1],
+        b"\x00\x53\x73\xc1\x01\x00",
+        b"\x00\x53\x99\x40",
+        data_message(b"x", {"x-opt-partition-key": 7}),
+        data_message(b"x", {"x-opt-partition-key": "k" * 200}),
+    ],
+)
+async def test_a_malformed_message_is_rejected_and_the_link_lives_on(payload: bytes) -> None:
+    async with running_broker() as broker:
+        client = await RawClient.ready(broker)
+        await client.sender(0)
+        fields = await send(client, 0, payload)
+        assert isinstance(fields[4], Described)
+        assert fields[4].descriptor == p.REJECTED
+        fields = await send(client, 0, data_message(b"good"))
+        assert isinstance(fields[4], Described)
+        assert fields[4].descriptor == p.ACCEPTED
+        assert broker._namespace.hub("hub").partitions[0].info().next_sequence == 1
+
+
+async def test_an_empty_batch_is_rejected_whole() -> None:
+    async with running_broker() as broker:
+        client = await RawClient.ready(broker)
+        await client.sender(0)
+        broken = b"".join(b"\x00\x53\x75" + encode(body) for body in (data_message(b"1"), b"?"))
+        for payload in (b"", broken):
+            fields = await send(client, 0, payload, message_format=BATCH_FORMAT)
+            assert isinstance(fields[4], Described)
+            assert fields[4].descriptor == p.REJECTED
+        assert broker._namespace.hub("hub").partitions[0].info().is_empty
+
+
+async def test_an_aborted_delivery_leaves_nothing_behind() -> None:
+    async with running_broker() as broker:
+        client = await RawClient.ready(broker)
+        await client.sender(0)
+        client.transfer(0, data_message(b"abc")[:4], more=True)
+        client.transfer(0, b"", aborted=True, new=False)
+        await send(client, 0, data_message(b"whole"))
+        await client.receiver(1)
+        client.flow(1, 10)
+        _, payload = await client.expect(p.TRANSFER)
+        assert body_of(payload) == b"whole"
+
+
+async def test_a_message_beyond_the_maximum_detaches_its_link_only() -> None:
+    async with running_broker(limits=Limits(message_bytes_max=1_000)) as broker:
+        client = await RawClient.ready(broker)
+        await client.sender(0)
+        client.transfer(0, data_message(b"x" * 900), more=True)
+        client.transfer(0, b"y" * 200, new=False)
+        client.transfer(0, data_message(b"late"))
+        fields, _ = await client.expect(p.DETACH)
+        assert condition(fields, 2) == "amqp:link:message-size-exceeded"
+        client.detach(0)
+        await client.sender(0)
+        await send(client, 0, data_message(b"good"))
+
+
+async def test_a_settled_delivery_that_cannot_be_kept_detaches_the_link() -> None:
+    class FullLog(MemoryEventLog):
+        def append(self, appends: Any, now_ms: int) -> None:
+            raise StoreError("the disk is full")
+
+    async with running_broker(FullLog()) as broker:
+        client = await RawClient.ready(broker)
+        await client.sender(0)
+        client.transfer(0, data_message(b"x"), settled=True)
+        fields, _ = await client.expect(p.DETACH)
+        assert condition(fields, 2) == "amqp:resource-limit-exceeded"
+
+
+async def fill(client: RawClient, count: int) -> None:
+    await client.sender(0)
+    batch = b"".join(
+        b"\x00\x53\x75" + encode(data_message(str(number).encode())) for number in range(count)
+    )
+    await send(client, 0, batch, message_format=BATCH_FORMAT)
+
+
+async def test_no_more_events_come_than_there_is_credit_for() -> None:
+    async with running_broker() as broker:
+        client = await RawClient.ready(broker)
+        await fill(client, 10)
+        await client.receiver(1)
+        assert await client.nothing_comes()
+        client.flow(1, 3)
+        bodies = [body_of((await client.expect(p.TRANSFER))[1]) for _ in range(3)]
+        assert bodies == [b"0", b"1", b"2"]
+        assert await client.nothing_comes()
+        client.flow(1, 1, delivery_count=3, seen=3)
+        assert body_of((await client.expect(p.TRANSFER))[1]) == b"3"
+
+
+async def test_the_session_window_holds_frames_back_until_it_is_renewed() -> None:
+    async with running_broker() as broker:
+        client = await RawClient.ready(broker, window=2)
+        await fill(client, 5)
+        await client.receiver(1)
+        client.flow(1, 100, window=2)
+        for _ in range(2):
+            await client.expect(p.TRANSFER)
+        assert await client.nothing_comes()
+        client.flow(None, 0, seen=2, window=50)
+        rest = [body_of((await client.expect(p.TRANSFER))[1]) for _ in range(3)]
+        assert rest == [b"2", b"3", b"4"]
+
+
+async def test_a_large_event_crosses_a_window_smaller_than_its_frames() -> None:
+    async with running_broker() as broker:
+        client = await RawClient.ready(broker, window=2)
+        await client.sender(0)
+        body = bytes(300_000)
+        message = data_message(body)
+        for at in range(0, len(message), 60_000):
+            more = at + 60_000 < len(message)
+            client.transfer(0, message[at : at + 60_000], more=more, new=at == 0)
+        await client.expect(p.DISPOSITION)
+        await client.receiver(1)
+        client.flow(1, 1, window=2)
+        received, seen, more = b"", 0, True
+        while more:
+            fields, payload = await client.expect(p.TRANSFER)
+            received += payload
+            seen, more = seen + 1, fields[5]
+            client.flow(None, 0, seen=seen, window=1)
+        assert seen == 5
+        assert body_of(received) == body
+
+
+async def test_drain_sends_what_is_there_and_gives_the_rest_of_the_credit_back() -> None:
+    async with running_broker() as broker:
+        client = await RawClient.ready(broker)
+        await fill(client, 2)
+        await client.receiver(1)
+        client.flow(1, 100, drain=True)
+        for _ in range(2):
+            await client.expect(p.TRANSFER)
+        fields, _ = await client.expect(p.FLOW)
+        assert (fields[4], fields[5], fields[6], fields[8]) == (1, 100, 0, True)
+
+
+@pytest.mark.parametrize(
+    ("selector", "expected"),
+    [
+        (None, b"0"),
+        ("amqp.annotation.x-opt-offset > '-1'", b"0"),
+        ("amqp.annotation.x-opt-sequence-number > '1'", b"2"),
+        ("amqp.annotation.x-opt-sequence-number >= '1'", b"1"),
+        ("amqp.annotation.x-opt-enqueued-time > '0'", b"0"),
+    ],
+)
+async def test_a_selector_chooses_the_first_event(selector: str | None, expected: bytes) -> None:
+    async with running_broker() as broker:
+        client = await RawClient.ready(broker)
+        await fill(client, 4)
+        await client.receiver(1, selector=selector)
+        client.flow(1, 1)
+        assert body_of((await client.expect(p.TRANSFER))[1]) == expected
+
+
+async def test_a_position_that_was_dropped_starts_at_the_first_retained_event() -> None:
+    log = MemoryEventLog(Retention(events_max=3))
+    async with running_broker(log) as broker:
+        client = await RawClient.ready(broker)
+        await fill(client, 10)
+        await client.receiver(1, selector="amqp.annotation.x-opt-sequence-number > '1'")
+        client.flow(1, 1)
+        assert body_of((await client.expect(p.TRANSFER))[1]) == b"7"
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ({"source": "nowhere/ConsumerGroups/g/Partitions/0"}, "amqp:not-found"),
+        ({"source": "hub/ConsumerGroups/other/Partitions/0"}, "amqp:not-found"),
+        ({"source": "hub/Partitions/0"}, "amqp:not-found"),
+        ({"source": "hub/ConsumerGroups/g/Partitions/2"}, "com.microsoft:argument-out-of-range"),
+        ({"source": "hub/ConsumerGroups/g/Partitions/x"}, "com.microsoft:argument-out-of-range"),
+        ({"selector": "amqp.annotation.x-opt-offset > '999'"}, "com.microsoft:argument-error"),
+        ({"selector": "1 = 1"}, "com.microsoft:argument-error"),
+        ({"properties": {"com.microsoft:epoch": -4}}, "com.microsoft:argument-error"),
+    ],
+)
+async def test_a_receiver_that_makes_no_sense_is_refused(
+    where: dict[str, Any], expected: str
+) -> None:
+    async with running_broker(hub=HubOptions("hub", 2, consumer_groups=("g",))) as broker:
+        client = await RawClient.ready(broker)
+        where = {"source": "hub/ConsumerGroups/g/Partitions/0", **where}
+        client.attach(1, receiver=True, **where)
+        fields, _ = await client.expect(p.ATTACH)
+        assert fields[5] is None
+        fields, _ = await client.expect(p.DETACH)
+        assert condition(fields, 2) == expected
+        await client.receiver(1, group="$DEFAULT")
+
+
+@pytest.mark.parametrize("address", ["nowhere", "hub/Publishers/p", ""])
+async def test_a_sender_to_nowhere_is_refused(address: str) -> None:
+    async with running_broker() as broker:
+        client = await RawClient.ready(broker)
+        fields = await client.sender(1, address)
+        assert fields[6] is None
+        fields, _ = await client.expect(p.DETACH)
+        assert condition(fields, 2) == "amqp:not-found"
+
+
+async def test_a_group_shares_a_partition_up_to_its_maximum() -> None:
+    async with running_broker(limits=Limits(receivers_max=2)) as broker:
+        client = await RawClient.ready(broker)
+        await client.receiver(1)
+        await client.receiver(2)
+        await client.receiver(3)
+        fields, _ = await client.expect(p.DETACH)
+        assert condition(fields, 2) == "amqp:resource-limit-exceeded"
+        await client.receiver(3, group="other")
+        client.detach(1)
+        await client.expect(p.DETACH)
+        assert (await client.receiver(4))[5] is not None
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "winner"),
+    [(None, 0, 2), (0, None, 1), (1, 2, 2), (2, 1, 1), (1, 1, 2)],
+)
+async def test_the_stronger_epoch_owns_the_partition(
+    first: int | None, second: int | None, winner: int
+) -> None:
+    async with running_broker() as broker:
+        client = await RawClient.ready(broker)
+        for handle, epoch in ((1, first), (2, second)):
+            properties = {} if epoch is None else {"com.microsoft:epoch": epoch}
+            source = "hub/ConsumerGroups/g/Partitions/0"
+            client.attach(handle, receiver=True, source=source, properties=properties)
+        fields, _ = await client.expect(p.DETACH)
+        assert condition(fields, 2) == "amqp:link:stolen"
+        assert fields[0] == 3 - winner
+
+
+async def test_a_lost_connection_frees_its_partitions() -> None:
+    async with running_broker(limits=Limits(receivers_max=1)) as broker:
+        first = await RawClient.ready(broker)
+        await first.receiver(1)
+        first.writer.transport.abort()
+        await asyncio.sleep(0.05)
+        second = await RawClient.ready(broker)
+        assert (await second.receiver(1))[5] is not None
+
+
+async def test_no_link_opens_without_a_token_and_an_expired_one_closes_it() -> None:
+    now = [1_000_000_000.0]
+    async with running_broker(clock=lambda: now[0]) as broker:
+        client = await RawClient.ready(broker, mechanism="ANONYMOUS", response=b"")
+        await client.sender(0)
+        fields, _ = await client.expect(p.DETACH)
+        assert condition(fields, 2) == "amqp:unauthorized-access"
+        assert (await client.put_token("sb://any/hub"))["status-code"] == 202
+        await client.sender(0)
+        await send(client, 0, data_message(b"x"))
+        now[0] += 10_000_000_000
+        fields, _ = await client.expect(p.DETACH)
+        assert condition(fields, 2) == "amqp:unauthorized-access"
+
+
+async def test_a_token_for_one_hub_does_not_open_another() -> None:
+    async with running_broker(hub=HubOptions("other")) as broker:
+        client = await RawClient.ready(broker, mechanism="ANONYMOUS", response=b"")
+        assert (await client.put_token("sb://any/hub"))["status-code"] == 202
+        await client.sender(0, "other")
+        fields, _ = await client.expect(p.DETACH)
+        assert condition(fields, 2) == "amqp:unauthorized-access"
+
+
+@pytest.mark.parametrize(
+    ("properties", "body", "status"),
+    [
+        ({"operation": "put-token", "type": "jwt", "name": "sb://x/hub"}, "t", 401),
+        ({"operation": "delete-token"}, None, 501),
+        ({"operation": "put-token", "type": "amqp:sastoken", "name": "sb://x/hub"}, 7, 400),
+        ({"operation": "put-token", "type": "amqp:sastoken", "name": "sb://x/hub"}, "t", 401),
+    ],
+)
+async def test_cbs_says_what_it_does_not_take(
+    properties: dict[str, object], body: object, status: int
+) -> None:
+    async with running_broker() as broker:
+        client = await RawClient.ready(broker)
+        answer, _ = await client.request("$cbs", properties, body)
+        assert answer["status-code"] == status
+        assert answer["status-description"]
+
+
+@pytest.mark.parametrize(
+    ("properties", "status"),
+    [
+        ({"operation": "READ", "type": "com.microsoft:eventhub", "name": "HUB"}, 200),
+        ({"operation": "READ", "type": "com.microsoft:eventhub", "name": "no"}, 404),
+        ({"operation": "READ", "type": "com.microsoft:consumergroup", "name": "hub"}, 501),
+        ({"operation": "DELETE", "type": "com.microsoft:eventhub", "name": "hub"}, 501),
+        (
+            {
+                "operation": "READ",
+                "type": "com.microsoft:partition",
+                "name": "hub",
+                "partition": "9",
+            },
+            400,
+        ),
+        (
+            {
+                "operation": "READ",
+                "type": "com.microsoft:eventhub",
+                "name": "hub",
+                "security_token": "junk",
+            },
+            401,
+        ),
+    ],
+)
+async def test_management_answers_with_a_status(properties: dict[str, object], status: int) -> None:
+    async with running_broker() as broker:
+        client = await RawClient.ready(broker)
+        answer, _ = await client.request("$management", properties)
+        assert answer["status-code"] == status
+
+
+async def test_a_transfer_on_no_link_ends_the_session() -> None:
+    async with running_broker() as broker:
+        client = await RawClient.ready(broker)
+        client.transfer(7, data_message(b"x"))
+        fields, _ = await client.expect(p.END)
+        assert condition(fields, 0) == "amqp:session:unattached-handle"
+        client.transfer(7, data_message(b"discarded"))
+        client.send(p.end())
+        client.begin()
+        await client.expect(p.BEGIN)
+
+
+async def test_events_of_two_connections_in_one_turn_are_one_commit() -> None:
+    commits: list[int] = []
+
+    class CountingLog(MemoryEventLog):
+        def append(self, appends: list[Append], now_ms: int) -> None:
+            commits.append(len(appends))
+            super().append(appends, now_ms)
+
+    async with running_broker(CountingLog()) as broker:
+        client = await RawClient.ready(broker)
+        await client.sender(0)
+        for number in range(20):
+            client.transfer(0, data_message(str(number).encode()))
+        for _ in range(20):
+            await client.expect(p.DISPOSITION)
+    assert sum(commits) == 20
+    assert len(commits) < 20
