@@ -104,8 +104,9 @@ def patched_twin(
 def component_of(document: Document, component: str) -> Document | None:
     """Return a component's document, None when the twin has none of that name."""
     value = document.get(component)
-    is_component = isinstance(value, dict) and component not in document["$metadata"]
-    return value if is_component else None
+    if component.startswith("$") or component in document["$metadata"]:
+        return None  # the service's own parts; object and map properties have metadata of their own
+    return value if isinstance(value, dict) else None
 
 
 def without_update_times(document: Document) -> Document:
