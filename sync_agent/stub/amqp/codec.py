@@ -145,7 +145,7 @@ def _boolean(data: bytes, at: int, _depth: int) -> tuple[object, int]:
 
 
 def _char(data: bytes, at: int, _depth: int) -> tuple[object, int]:
-    return chr(_U32.unpack_from(data, at)[0]), at + 4
+    return _slice(data, at, 4).decode("utf-32-be"), at + 4
 
 
 def _fixed(size: int) -> Decoder:

@@ -13,6 +13,7 @@ epochs at most ``receivers_max`` of a group share a partition.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ DEFAULT_GROUP = "$default"
 PARTITIONS_MAX = 1_024
 READ_EVENTS_MAX = 512
 READ_BYTES_MAX = 256 * 1024
+
+_LOG = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
 Outcome = Callable[[AmqpError | None], None]
@@ -288,6 +291,9 @@ class Namespace:
             self._log.append([append for _, append, _ in waiting], self.now_ms())
         except StoreError as error:
             problem = AmqpError(Condition.LIMIT_EXCEEDED, f"the events were not kept: {error}")
+        except Exception:  # noqa: BLE001 - no sender may be left without an answer
+            _LOG.exception("the event log failed")
+            problem = AmqpError(Condition.INTERNAL_ERROR, "the events were not kept")
         for _, _, outcome in waiting:
             outcome(problem)
         if problem is None:
