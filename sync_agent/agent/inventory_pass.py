@@ -1,0 +1,154 @@
+"""One pass over the inventory: read, map, observe, plan, guard, apply.
+
+The command line shows the plan between the steps and asks; the agent's loop runs them through.
+Nothing is kept between two passes: each begins with what the source and the service say now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from sync_agent.agent.apply_plan import ApplyResult, Progress, apply_plan
+from sync_agent.agent.observe import deployed_models, observe
+from sync_agent.agent.pace import PacedTwins, Quotas, ReadsAndWrites
+from sync_agent.errors import InputError
+from sync_agent.inventory.mapping import Mapping, check_columns, map_records, parse_mapping
+from sync_agent.inventory.record import RecordDiagnostic
+from sync_agent.ports.twin_store import ModelStore
+from sync_agent.reconcile.guard import GuardLimits, check_guards
+from sync_agent.reconcile.plan import Plan, make_plan
+from sync_agent.sources.csv_folder import read_folder
+
+MAPPING_BYTES_MAX = 4_194_304
+FAULTS_LOGGED_MAX = 20
+
+_log = structlog.get_logger("sync_agent")
+
+
+class TwinService(ReadsAndWrites, ModelStore, Protocol):
+    """A twin service with all of its ports."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A plan, and what of the input could not be used for it."""
+
+    plan: Plan
+    diagnostics: tuple[RecordDiagnostic, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """Where the inventory is and under what limits it is brought to the twins."""
+
+    source: Path
+    mapping: Path
+    limits: GuardLimits
+    quotas: Quotas
+    at_once: int
+
+    async def prepare(self, service: TwinService) -> Prepared:
+        """Read source and twins, and plan.
+
+        Raises:
+            InputError: the mapping or the source cannot be used at all.
+            ServiceError: models or twins cannot be read.
+        """
+        mapping = await asyncio.to_thread(read_mapping, self.mapping)
+        read = await asyncio.to_thread(read_folder, self.source, mapping.scopes)
+        check_columns(mapping, read.columns)
+        registry = await deployed_models(service)
+        mapped = await asyncio.to_thread(map_records, mapping, read.records, registry)
+        observed = await observe(PacedTwins(service, self.quotas), mapped.desired)
+        plan = make_plan(
+            mapped.desired,
+            observed,
+            (*read.coverage, *mapped.gaps),
+            records=len(read.records),
+            digest=read.digest,
+        )
+        return Prepared(plan, (*read.diagnostics, *mapped.diagnostics))
+
+    async def apply(
+        self, plan: Plan, service: TwinService, *, on_progress: Progress | None = None
+    ) -> ApplyResult:
+        """Make a plan's changes after its last check.
+
+        Raises:
+            GuardError: the plan would delete too much; nothing was written.
+        """
+        check_guards(plan, self.limits)
+        paced = PacedTwins(service, self.quotas)
+        return await apply_plan(plan, paced, at_once=self.at_once, on_progress=on_progress)
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryLoop:
+    """The pass as the agent's loop makes it: sound records go through, the others are logged."""
+
+    inventory: Inventory
+    service: TwinService
+    apply: bool
+
+    async def __call__(self) -> Collection[str]:
+        """Make one pass; return the ids of the twins that were written.
+
+        Raises:
+            SyncAgentError: it could not be made, or was refused by a guard.
+        """
+        prepared = await self.inventory.prepare(self.service)
+        _log_findings(prepared)
+        plan = prepared.plan
+        if not plan.changes:
+            return ()
+        counts = {action.name.lower(): count for action, count in plan.counts().items()}
+        if not self.apply:
+            _log.info("inventory differs, inventory.apply is off", **counts)
+            return ()
+        result = await self.inventory.apply(plan, self.service)
+        for failure in result.failures[:FAULTS_LOGGED_MAX]:
+            _log.error("change failed", element=failure.change.element, reason=failure.reason)
+        _log.info(
+            "inventory applied",
+            **{action.name.lower(): count for action, count in result.applied.items()},
+            failed=len(result.failures),
+            skipped=len(result.skipped),
+        )
+        if result.stopped is not None:
+            raise result.stopped
+        return result.changed
+
+
+def read_mapping(path: Path) -> Mapping:
+    """Read a mapping file.
+
+    Raises:
+        InputError: it cannot be read or is no mapping.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAPPING_BYTES_MAX + 1)
+        if len(data) > MAPPING_BYTES_MAX:
+            raise InputError(f"is larger than {MAPPING_BYTES_MAX:,} bytes", place=str(path))
+        return parse_mapping(data.decode(), place=str(path))
+    except OSError as error:
+        raise InputError(
+            f"cannot be read: {error.strerror}", place=str(path), remedy="check the path"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise InputError("is not UTF-8 text", place=str(path), remedy="save it as UTF-8") from error
+
+
+def _log_findings(prepared: Prepared) -> None:
+    for fault in prepared.diagnostics[:FAULTS_LOGGED_MAX]:
+        _log.warning("record not used", place=fault.place, reason=fault.message)
+    if len(prepared.diagnostics) > FAULTS_LOGGED_MAX:
+        _log.warning("records not used", count=len(prepared.diagnostics))
+    for warning in prepared.plan.warnings:
+        _log.warning(warning)

@@ -1,0 +1,101 @@
+"""Reads what a plan needs to know of the twins there are, and no more.
+
+By query: the owner's twins and relationships; twins of others that have an id the inventory wants;
+and every relationship at a twin that is about to go. Queries may lag ten seconds behind writes.
+That is safe here: creating is refused where something exists, and every edit carries the ETag it
+rests on.
+
+Bounds: ``IDS_PER_QUERY`` and ``TEXT_CHARS_MAX`` a query, ``QUERIES_AT_ONCE``. Memory is one
+document per managed twin and relationship.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from sync_agent.agent.bounded import each
+from sync_agent.dtdl.parse import parse_models
+from sync_agent.dtdl.registry import ModelRegistry
+from sync_agent.inventory.desired import DesiredGraph
+from sync_agent.ports.twin_store import ModelStore, TwinReader
+from sync_agent.twins.graph import TwinGraph
+from sync_agent.twins.twin import Document
+
+IDS_PER_QUERY = 50
+TEXT_CHARS_MAX = 8_000
+QUERIES_AT_ONCE = 8
+
+
+async def deployed_models(store: ModelStore) -> ModelRegistry:
+    """Return the models that twins can be of.
+
+    Raises:
+        ServiceError: they cannot be read.
+    """
+    documents = [m["model"] async for m in store.list_models() if m.get("model")]
+    return ModelRegistry(parse_models(documents).interfaces)
+
+
+async def observe(reader: TwinReader, desired: DesiredGraph) -> TwinGraph:
+    """Return the twins and relationships a plan for ``desired`` has to know.
+
+    Raises:
+        ServiceError: they cannot be read.
+    """
+    owner = desired.owner
+    graph = TwinGraph(
+        [twin async for twin in reader.query(owner.twins_query())],
+        [edge async for edge in reader.query(owner.relationships_query())],
+    )
+    doomed = [
+        twin["$dtId"]
+        for twin in graph.twins()
+        if twin["$dtId"] not in desired.twins and twin["$dtId"] not in desired.held
+    ]
+    new = [id_ for id_ in desired.twins if graph.twin(id_) is None]
+    if new and await _count(reader) > graph.twin_count:
+        for twin in await _rows(reader, "digitaltwins", "$dtId", new):
+            graph.put_twin(twin)
+    for end in ("$sourceId", "$targetId"):
+        for edge in await _rows(reader, "relationships", end, doomed):
+            graph.put_relationship(edge)
+    return graph
+
+
+def quoted(text: str) -> str:
+    """Return text as a literal of the query language."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+async def _count(reader: TwinReader) -> int:
+    async for row in reader.query("SELECT COUNT() FROM digitaltwins"):
+        return int(row["COUNT"])
+    return 0
+
+
+async def _rows(
+    reader: TwinReader, collection: str, field: str, ids: Iterable[str]
+) -> list[Document]:
+    """Return the documents of a collection whose field is one of ``ids``."""
+    head = f"SELECT * FROM {collection} T WHERE T.{field} IN ["  # noqa: S608 - ids are quoted
+
+    async def ask(literals: str) -> list[Document]:
+        return [row async for row in reader.query(f"{head}{literals}]")]
+
+    pages = await each(_literals(ids, len(head) + 1), ask, at_once=QUERIES_AT_ONCE)
+    return [row for page in pages for row in page]
+
+
+def _literals(ids: Iterable[str], taken: int) -> Iterator[str]:
+    """Yield comma-separated literals, as many at a time as a query may hold."""
+    batch: list[str] = []
+    length = taken
+    for literal in map(quoted, ids):
+        if len(batch) == IDS_PER_QUERY or length + len(literal) + 1 > TEXT_CHARS_MAX:
+            yield ",".join(batch)
+            batch, length = [], taken
+        batch.append(literal)
+        length += len(literal) + 1
+    if batch:
+        yield ",".join(batch)

@@ -1,0 +1,89 @@
+"""Cells to property values: what a text means is decided by the property's schema.
+
+Numbers are written with a point; whole numbers may come as ``3.0``, as spreadsheets export them.
+Booleans are true/false, yes/no or 1/0. Times need a zone. Maps, objects, arrays and geometries are
+JSON. A value that is no text already (from a source with types) is taken as it is and checked.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+from sync_agent.dtdl.elements import EnumSchema, Primitive, Schema
+from sync_agent.dtdl.values import check_value
+from sync_agent.twins.twin import JsonValue
+
+TEXT_BYTES_MAX = 4096
+"""The longest text the service stores in a property, in UTF-8."""
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+_WHOLE = re.compile(r"[+-]?\d{1,19}(\.0*)?", re.ASCII)
+_TRUE = frozenset(("true", "yes", "1"))
+_FALSE = frozenset(("false", "no", "0"))
+
+
+def convert(schema: Schema, value: JsonValue) -> JsonValue:
+    """Return a cell's value in the schema's type.
+
+    Raises:
+        ValueError: it is none of that type; the message goes behind the property's name.
+    """
+    converted = _from_text(schema, value) if isinstance(value, str) else value
+    fault = check_value(schema, converted)
+    if fault is not None:
+        raise ValueError(fault)
+    if isinstance(converted, str) and len(converted.encode()) > TEXT_BYTES_MAX:
+        raise ValueError(f"is longer than {TEXT_BYTES_MAX} bytes")
+    return converted
+
+
+def _from_text(schema: Schema, text: str) -> JsonValue:
+    match schema:
+        case Primitive.DOUBLE | Primitive.FLOAT:
+            return _number(text)
+        case Primitive.INTEGER | Primitive.LONG:
+            return _whole(text)
+        case Primitive.BOOLEAN:
+            return _boolean(text)
+        case Primitive():
+            return text
+        case EnumSchema(value_schema=Primitive.INTEGER):
+            return _whole(text)
+        case EnumSchema():
+            return text
+        case _:
+            return _json(text)
+
+
+def _number(text: str) -> float:
+    if _NUMBER.fullmatch(text) is None:
+        hint = " (write the decimal point as a point)" if "," in text else ""
+        raise ValueError(f"must be a number, not {text[:60]!r}{hint}")
+    return float(text)
+
+
+def _whole(text: str) -> int:
+    if _WHOLE.fullmatch(text) is None:
+        raise ValueError(f"must be a whole number, not {text[:60]!r}")
+    return int(text.partition(".")[0])
+
+
+def _boolean(text: str) -> bool:
+    word = text.lower()
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    raise ValueError(f"must be true or false, not {text[:60]!r}")
+
+
+def _json(text: str) -> JsonValue:
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise ValueError(f"must be JSON, not {text[:60]!r}") from None
+
+
+def _refuse_constant(name: str) -> JsonValue:
+    raise ValueError(name)

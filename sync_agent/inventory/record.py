@@ -1,0 +1,74 @@
+"""What a source gives: records, what it really covered, and what it could not read.
+
+A record is one row of a file or one object of an interface, with its provenance. Coverage says of
+each scope (a file, a site, a page set) whether all of it was read: only inside complete scopes may
+the absence of an element mean that it is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from sync_agent.twins.twin import JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record: ``kind`` is the scope it was read in (``links.csv``), ``id`` its id there.
+
+    Files have no ids of their own, so theirs is the line number. ``place`` is where to look when
+    something is wrong with it (``links.csv:17``).
+    """
+
+    kind: str
+    id: str
+    attributes: Mapping[str, JsonValue]
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Whether a scope was read to its end; ``reason`` says why not."""
+
+    scope: str
+    complete: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordDiagnostic:
+    """Something in the input that cannot be used: where it stands, what it is, what to do.
+
+    ``element`` is the id of the twin that is left alone because of it, "" when it is not known.
+    """
+
+    place: str
+    message: str
+    remedy: str = ""
+    element: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRead:
+    """All that one reading of a source gave.
+
+    ``columns`` are the attribute names of each kind, ``digest`` a hash of what was read: the same
+    bytes give the same digest.
+    """
+
+    records: tuple[Record, ...] = ()
+    coverage: tuple[Coverage, ...] = ()
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    diagnostics: tuple[RecordDiagnostic, ...] = ()
+    digest: str = ""
+
+
+def complete_scopes(coverage: Iterable[Coverage]) -> frozenset[str]:
+    """Return the scopes that every statement about them calls complete."""
+    stated = list(coverage)
+    gaps = {c.scope for c in stated if not c.complete}
+    return frozenset(c.scope for c in stated) - gaps

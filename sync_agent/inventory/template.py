@@ -1,0 +1,59 @@
+"""Text with column names in braces: ``"{site}-{port}"``. ``{{`` and ``}}`` stand for braces."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sync_agent.twins.twin import JsonValue
+
+_PART = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A parsed template: texts and, between them, columns (``texts`` is one longer)."""
+
+    texts: tuple[str, ...]
+    columns: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Template:
+        """Parse a template.
+
+        Raises:
+            ValueError: a brace is not closed, or holds no name.
+        """
+        texts, columns, at = [""], [], 0
+        for found in _PART.finditer(text):
+            texts[-1] += text[at : found.start()]
+            at = found.end()
+            if found[0] in ("{{", "}}"):
+                texts[-1] += found[0][0]
+            elif found[1] is None or not found[1].strip():
+                raise ValueError(f"{text!r} has a brace that does not enclose a column name")
+            else:
+                columns.append(found[1].strip())
+                texts.append("")
+        texts[-1] += text[at:]
+        return cls(tuple(texts), tuple(columns))
+
+    @classmethod
+    def of_column(cls, column: str) -> Template:
+        """Return the template that is one column and nothing else."""
+        return cls(("", ""), (column,))
+
+    def fill(self, attributes: Mapping[str, JsonValue]) -> str | None:
+        """Return the text for a record; None when one of its columns is empty or not there.
+
+        >>> Template.parse("{site}-{port}").fill({"site": "A", "port": 3})
+        'A-3'
+        """
+        text = self.texts[0]
+        for column, after in zip(self.columns, self.texts[1:], strict=True):
+            value = attributes.get(column)
+            if value is None or value == "":
+                return None
+            text += f"{value}{after}"
+        return text

@@ -1,0 +1,129 @@
+"""One change to the twins, as a value: what is created, edited or deleted.
+
+Edits are by property and remember what stood there before, so that a plan can be read, checked
+against a twin that moved on meanwhile, and undone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sync_agent.inventory.paths import Path, value_at
+from sync_agent.twins.twin import Document, JsonValue, Relationship, Twin
+
+MODEL_PATH: Path = ("$metadata", "$model")
+
+
+class Action(StrEnum):
+    """What a change does; the values are what a plan shows."""
+
+    CREATE = "+"
+    UPDATE = "~"
+    DELETE = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A value at a path, before and after; None is no value. The model is an edit, too."""
+
+    path: Path
+    before: JsonValue
+    after: JsonValue
+
+    @property
+    def name(self) -> str:
+        """Return the path as people write it."""
+        return "model" if self.path == MODEL_PATH else ".".join(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One write: of ``twin`` or of ``relationship``, never both.
+
+    To create, the value is the whole thing. To update or delete, it says which one by id, model or
+    ends, and the ETag it had when the plan was made.
+    """
+
+    action: Action
+    twin: Twin | None = None
+    relationship: Relationship | None = None
+    edits: tuple[Edit, ...] = ()
+
+    @property
+    def element(self) -> str:
+        """Return what is changed: the twin's id, or ``source/relationship id``."""
+        if self.twin is not None:
+            return self.twin.id
+        return "/".join(self.edge.key)
+
+    @property
+    def edge(self) -> Relationship:
+        """Return the relationship of a change of one.
+
+        Raises:
+            ValueError: it changes a twin.
+        """
+        if self.relationship is None:
+            raise ValueError("the change is of a twin")
+        return self.relationship
+
+    @property
+    def kind(self) -> str:
+        """Return the model of the twin, or the name of the relationship."""
+        return self.twin.model if self.twin is not None else self.edge.name
+
+    @property
+    def twins(self) -> tuple[str, ...]:
+        """Return the ids of the twins it counts against: the twin itself, or both ends."""
+        if self.twin is not None:
+            return (self.twin.id,)
+        return (self.edge.source, self.edge.target)
+
+
+def same(one: JsonValue, other: JsonValue) -> bool:
+    """Tell whether two JSON values are the same: 5 is 5.0, but True is not 1."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(same(v, other[k]) for k, v in one.items())
+    if isinstance(one, Sequence) and isinstance(other, Sequence) and not isinstance(one, str):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other)
+
+
+def patch_of(edits: Sequence[Edit]) -> list[Document]:
+    """Return the JSON Patch that makes the edits.
+
+    ``add`` replaces what is there and does not fail on a property that was never set; only the
+    model is replaced, because the service wants that. Each operation may be repeated safely.
+    """
+    return [_operation(edit) for edit in edits]
+
+
+def rebase(edits: Sequence[Edit], document: Mapping[str, JsonValue]) -> tuple[Edit, ...] | None:
+    """Return what is left to do of edits on a twin that changed since they were planned.
+
+    What somebody else changed beside them does not matter; what already is as wanted is left out.
+    None means that a value to be changed is neither as it was nor as wanted: the plan is stale.
+    """
+    left = []
+    for edit in edits:
+        now = value_at(document, edit.path)
+        if same(now, edit.after):
+            continue
+        if not same(now, edit.before):
+            return None
+        if len(edit.path) > 1 and value_at(document, edit.path[:-1]) is None:
+            return None
+        left.append(edit)
+    return tuple(left)
+
+
+def _operation(edit: Edit) -> Document:
+    path = "".join(f"/{name.replace('~', '~0').replace('/', '~1')}" for name in edit.path)
+    if edit.after is None:
+        return {"op": "remove", "path": path}
+    op = "replace" if edit.path == MODEL_PATH else "add"
+    return {"op": op, "path": path, "value": edit.after}

@@ -1,0 +1,205 @@
+"""A plan: the changes in the order they can be made, and what is left alone and why. A value.
+
+Deletions get into a plan in one way only: the scopes an element comes from were all read to their
+end, and nothing is left that holds on to it. What stays out for such a reason is a warning.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from sync_agent.errors import InputError
+from sync_agent.inventory.desired import DesiredGraph
+from sync_agent.inventory.owner import Owner
+from sync_agent.inventory.paths import value_at
+from sync_agent.inventory.record import Coverage, complete_scopes
+from sync_agent.reconcile.change import Action, Change, same
+from sync_agent.reconcile.diff import diff, foreign_twins
+from sync_agent.twins.graph import TwinGraph
+
+NAMES_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done to the twins, in order.
+
+    ``managed`` is how many twins and relationships the owner has before; ``records`` and ``digest``
+    say what the source gave when the plan was made.
+    """
+
+    owner: Owner
+    changes: tuple[Change, ...] = ()
+    warnings: tuple[str, ...] = ()
+    managed: int = 0
+    records: int = 0
+    digest: str = ""
+
+    def counts(self) -> Mapping[Action, int]:
+        """Return how many changes there are of each action."""
+        counted = Counter(change.action for change in self.changes)
+        return {action: counted[action] for action in Action}
+
+    def deletions(self) -> int:
+        """Return how many twins and relationships go for good.
+
+        An edge whose end moves is deleted and made anew; that is no deletion.
+        """
+        edges: Counter[tuple[str, str]] = Counter()
+        gone = 0
+        for change in self.changes:
+            if change.twin is not None:
+                gone += change.action is Action.DELETE
+            elif change.action is not Action.UPDATE:
+                place = (change.edge.source, change.edge.name)
+                edges[place] += 1 if change.action is Action.DELETE else -1
+        return gone + sum(count for count in edges.values() if count > 0)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan as JSON values; ``from_json`` reads it back."""
+        document: dict[str, Any] = msgspec.to_builtins(self)
+        return document
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Plan:
+        """Read a plan back.
+
+        Raises:
+            InputError: it is no plan.
+        """
+        try:
+            return msgspec.convert(document, cls)
+        except msgspec.ValidationError as error:
+            raise InputError(f"this is no plan: {error}", remedy="make a new plan") from error
+
+
+def make_plan(
+    desired: DesiredGraph,
+    observed: TwinGraph,
+    coverage: Iterable[Coverage],
+    *,
+    records: int,
+    digest: str = "",
+) -> Plan:
+    """Return the plan that brings what was observed in line with what is desired.
+
+    Deletions outside complete coverage, and of twins that others' relationships hold, are left out.
+    """
+    stated = tuple(coverage)
+    warnings = [f"{len(desired.held)} element(s) with faulty input are left as they are"] * bool(
+        desired.held
+    )
+    warnings += _foreign_warnings(desired, observed)
+    warnings += _observed_warnings(desired, observed)
+    changes, kept = _within_coverage(desired, diff(desired, observed), stated)
+    changes, holding = _unheld(changes, observed)
+    owner = desired.owner
+    managed = sum(owner.owns_twin(twin) for twin in observed.twins())
+    managed += sum(owner.owns_relationship(edge) for edge in observed.relationships())
+    return Plan(
+        owner=owner,
+        changes=tuple(sorted(changes, key=_phase)),
+        warnings=(*warnings, *kept, *holding),
+        managed=managed,
+        records=records,
+        digest=digest,
+    )
+
+
+def phases(changes: Sequence[Change]) -> tuple[tuple[Change, ...], ...]:
+    """Return ordered changes in groups: those of one group do not depend on each other."""
+    groups: dict[int, list[Change]] = defaultdict(list)
+    for change in changes:
+        groups[_phase(change)].append(change)
+    return tuple(tuple(groups[number]) for number in sorted(groups))
+
+
+def _phase(change: Change) -> int:
+    """Return when a change can be made: twins first, edges between, twins that go last."""
+    if change.twin is not None:
+        return {Action.CREATE: 0, Action.UPDATE: 1, Action.DELETE: 5}[change.action]
+    return {Action.DELETE: 2, Action.CREATE: 3, Action.UPDATE: 4}[change.action]
+
+
+def _within_coverage(
+    desired: DesiredGraph, changes: Iterable[Change], coverage: Sequence[Coverage]
+) -> tuple[list[Change], list[str]]:
+    """Leave out deletions that an incompletely read scope might contradict."""
+    complete = complete_scopes(coverage)
+    reasons = {c.scope: c.reason for c in coverage if not c.complete}
+    retargeted = {c.element for c in changes if c.action is Action.CREATE}
+    stay: list[Change] = []
+    left: dict[str, list[Change]] = defaultdict(list)
+    for change in changes:
+        scopes = desired.twin_scopes if change.twin else desired.relationship_scopes
+        of = scopes.get(change.kind, frozenset())
+        if change.action is not Action.DELETE or change.element in retargeted:
+            stay.append(change)
+        elif not of:
+            left[f"no rule of the mapping speaks of {change.kind}"].append(change)
+        elif gaps := sorted(of - complete):
+            gap = gaps[0]
+            left[f"{gap} was not read whole ({reasons.get(gap) or 'not read'})"].append(change)
+        else:
+            stay.append(change)
+    return stay, [f"{_listed(kept)} not deleted: {why}" for why, kept in left.items()]
+
+
+def _unheld(changes: list[Change], observed: TwinGraph) -> tuple[list[Change], list[str]]:
+    """Leave out deletions of twins that keep a relationship: the service would refuse them."""
+    going = {
+        c.edge.key for c in changes if c.relationship is not None and c.action is Action.DELETE
+    }
+    coming = {
+        end for c in changes if c.relationship and c.action is Action.CREATE for end in c.twins
+    }
+    stay: list[Change] = []
+    held: list[Change] = []
+    for change in changes:
+        if change.twin is None or change.action is not Action.DELETE:
+            stay.append(change)
+            continue
+        id_ = change.twin.id
+        edges = (*observed.outgoing(id_), *observed.incoming(id_))
+        left = [e for e in edges if (e["$sourceId"], e["$relationshipId"]) not in going]
+        (held if left or id_ in coming else stay).append(change)
+    return stay, [f"{_listed(held)} not deleted: relationships that stay hold on"] * bool(held)
+
+
+def _foreign_warnings(desired: DesiredGraph, observed: TwinGraph) -> list[str]:
+    foreign = foreign_twins(desired, observed)
+    if not foreign:
+        return []
+    marker = ".".join(desired.owner.marker)
+    what = "a twin of that id is there and is not ours, so it is left alone"
+    how = f"set its {marker} to {desired.owner.name!r} to hand it over"
+    return [f"{_names(foreign)}: {what} ({how})"]
+
+
+def _observed_warnings(desired: DesiredGraph, observed: TwinGraph) -> list[str]:
+    warnings = []
+    for id_ in sorted(desired.observed):
+        document = observed.twin(id_)
+        if document is None or id_ not in desired.twins:
+            continue
+        for path, value in sorted(desired.observed[id_].items()):
+            now = value_at(document, path)
+            if not same(now, value):
+                name = ".".join(path)
+                warnings.append(f"{id_}.{name} is {now!r}, the inventory has {value!r} (observed)")
+    return warnings
+
+
+def _listed(changes: Sequence[Change]) -> str:
+    return _names([change.element for change in changes])
+
+
+def _names(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:NAMES_SHOWN])
+    more = len(names) - NAMES_SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown

@@ -1,0 +1,200 @@
+"""A folder of CSV files as an inventory source: a record a row, a scope a file.
+
+Cells stay text, without blanks at their ends; the mapping gives them types. What cannot be read -
+bytes that are no UTF-8, NULs, rows that are too short or too long - is a diagnostic with
+``file:line``, and its file's coverage is then incomplete, because nobody knows which element the
+line was about. RFC 4180, comma-separated, with a header; a byte order mark is fine.
+
+Bounds: ``LINE_BYTES_MAX`` a line, ``FIELD_CHARS_MAX`` a cell, ``ROWS_MAX`` rows a folder,
+``FAULTS_MAX`` bad lines a file before it is given up. Memory is that of the records.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from sync_agent.errors import InputError
+from sync_agent.inventory.record import Coverage, Record, RecordDiagnostic, SourceRead
+
+LINE_BYTES_MAX = 1_048_576
+FIELD_CHARS_MAX = 32_768
+ROWS_MAX = 5_000_000
+COLUMNS_MAX = 1_000
+FAULTS_MAX = 1_000
+
+_BOM = b"\xef\xbb\xbf"
+
+
+def read_folder(folder: Path, files: Sequence[str]) -> SourceRead:
+    """Read these files of a folder.
+
+    Raises:
+        InputError: the folder or a file is not there or is no CSV with a header, or it is too
+            large. Single bad lines are diagnostics instead.
+    """
+    if not folder.is_dir():
+        raise InputError(
+            "is not a folder", place=str(folder), remedy="name the folder of the inventory's files"
+        )
+    digest = hashlib.sha256()
+    records: list[Record] = []
+    tables = []
+    for name in files:
+        table = _Table(folder / name, name, digest)
+        tables.append(table)
+        for record in table.records():
+            records.append(record)
+            if len(records) > ROWS_MAX:
+                raise InputError(f"has more than {ROWS_MAX:,} rows", place=str(folder))
+    return SourceRead(
+        records=tuple(records),
+        coverage=tuple(
+            Coverage(t.name, not t.faults, str(t.faults[0]) if t.faults else "") for t in tables
+        ),
+        columns={t.name: t.columns for t in tables},
+        diagnostics=tuple(fault for t in tables for fault in t.faults),
+        digest=digest.hexdigest(),
+    )
+
+
+@dataclass(slots=True)
+class _Table:
+    """One file while it is read."""
+
+    path: Path
+    name: str
+    digest: hashlib._Hash
+    columns: tuple[str, ...] = ()
+    faults: list[RecordDiagnostic] = field(default_factory=list)
+    bad_lines: dict[int, str] = field(default_factory=dict)
+
+    def records(self) -> Iterator[Record]:
+        """Yield the file's records; ``columns`` and ``faults`` fill up meanwhile."""
+        try:
+            with self.path.open("rb") as file:
+                self.digest.update(f"{self.name}\n".encode())
+                yield from self._rows(file)
+        except FileNotFoundError:
+            raise InputError(
+                "is not there", place=str(self.path), remedy="add it, or drop it from the mapping"
+            ) from None
+        except OSError as error:
+            raise InputError(
+                f"cannot be read: {error.strerror}", place=str(self.path), remedy="check the file"
+            ) from error
+
+    def _rows(self, file: BinaryIO) -> Iterator[Record]:
+        reader = csv.reader(self._lines(file), strict=True)
+        self._read_header(reader)
+        while True:
+            first = reader.line_num + 1
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                self._fault(first, f"is no CSV: {error}", "check its quotes")
+                continue
+            fault = self._row_fault(cells, first, reader.line_num)
+            if fault:
+                self._fault(first, *fault)
+            elif cells:
+                values = (cell.strip() for cell in cells)
+                yield Record(
+                    kind=self.name,
+                    id=str(first),
+                    attributes=dict(zip(self.columns, values, strict=True)),
+                    place=f"{self.name}:{first}",
+                )
+
+    def _read_header(self, reader: Iterator[list[str]]) -> None:
+        try:
+            header = next(reader, [])
+        except csv.Error as error:
+            raise self._no_header(f"is no CSV: {error}") from error
+        self.columns = tuple(name.strip() for name in header)
+        if self.bad_lines:
+            raise self._no_header(next(iter(self.bad_lines.values())))
+        if not any(self.columns):
+            raise self._no_header("has no header line")
+        if len(self.columns) > COLUMNS_MAX:
+            raise self._no_header(f"has more than {COLUMNS_MAX} columns")
+        if len(self.columns) == 1 and ";" in self.columns[0]:
+            raise self._no_header("is separated by semicolons")
+        seen: set[str] = set()
+        for number, name in enumerate(self.columns, 1):
+            if not name or name in seen:
+                what = f"has the column {name!r} twice" if name else f"column {number} has no name"
+                raise self._no_header(what)
+            seen.add(name)
+
+    def _no_header(self, message: str) -> InputError:
+        return InputError(
+            message,
+            place=f"{self.path}:1",
+            remedy="it must be UTF-8 CSV, comma-separated, with column names in the first line",
+        )
+
+    def _row_fault(self, cells: list[str], first: int, last: int) -> tuple[str, str] | None:
+        for line in range(first, last + 1):
+            if line in self.bad_lines:
+                return self.bad_lines[line], "save the file as UTF-8 text"
+        if not cells:  # a blank line
+            return None
+        if len(cells) != len(self.columns):
+            return (
+                f"has {len(cells)} cells, the header has {len(self.columns)}",
+                "complete the line, or quote cells that hold commas",
+            )
+        if max(map(len, cells)) > FIELD_CHARS_MAX:
+            return f"has a cell of more than {FIELD_CHARS_MAX} characters", "check its quotes"
+        return None
+
+    def _lines(self, file: BinaryIO) -> Iterator[str]:
+        """Yield lines as text; those that are none are noted in ``bad_lines``."""
+        number = 0
+        while line := file.readline(LINE_BYTES_MAX):
+            number += 1
+            self.digest.update(line)
+            if number == 1:
+                line = line.removeprefix(_BOM)
+            if len(line) == LINE_BYTES_MAX and not line.endswith(b"\n"):
+                raise InputError(
+                    f"is longer than {LINE_BYTES_MAX:,} bytes",
+                    place=f"{self.path}:{number}",
+                    remedy="check that it is CSV",
+                )
+            text = line.decode(errors="replace")
+            if b"\0" in line:
+                self.bad_lines[number] = "holds a NUL character"
+                text = text.replace("\0", "?")
+            elif "\ufffd" in text and not _is_utf8(line):
+                self.bad_lines[number] = "is not UTF-8 text"
+            if len(self.bad_lines) > FAULTS_MAX:
+                raise self._given_up()
+            yield text
+
+    def _fault(self, line: int, message: str, remedy: str) -> None:
+        self.faults.append(RecordDiagnostic(f"{self.name}:{line}", message, remedy))
+        if len(self.faults) > FAULTS_MAX:
+            raise self._given_up()
+
+    def _given_up(self) -> InputError:
+        return InputError(
+            f"has more than {FAULTS_MAX} lines that cannot be read",
+            place=str(self.path),
+            remedy="check that it is UTF-8 CSV, comma-separated",
+        )
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
