@@ -17,6 +17,7 @@ import structlog
 from sync_agent.agent.apply_plan import ApplyResult, Progress, apply_plan
 from sync_agent.agent.observe import deployed_models, observe
 from sync_agent.agent.pace import PacedTwins, Quotas, ReadsAndWrites
+from sync_agent.agent.settings import Settings, required
 from sync_agent.errors import InputError
 from sync_agent.inventory.mapping import Mapping, check_columns, map_records, parse_mapping
 from sync_agent.inventory.record import RecordDiagnostic
@@ -123,6 +124,27 @@ class InventoryLoop:
         if result.stopped is not None:
             raise result.stopped
         return result.changed
+
+
+def inventory_of(settings: Settings) -> Inventory:
+    """Return the inventory the settings name.
+
+    Raises:
+        SettingsError: its source or its mapping is not set.
+    """
+    inventory, limits = settings.inventory, settings.limits
+    return Inventory(
+        source=required(inventory.source, "inventory.source"),
+        mapping=required(inventory.mapping, "inventory.mapping"),
+        limits=GuardLimits(inventory.max_delete_count, inventory.max_delete_percent),
+        quotas=Quotas(
+            twin_ops_per_s=limits.twin_ops_per_s,
+            patches_per_s=limits.patches_per_s,
+            create_delete_per_s=limits.create_delete_per_s,
+            queries_per_s=limits.queries_per_s,
+        ),
+        at_once=limits.requests_in_flight,
+    )
 
 
 def read_mapping(path: Path) -> Mapping:
