@@ -43,6 +43,8 @@ from sync_agent.ports.events import BatchHandler, Event, OutgoingEvent
 CLAIM_EVERY_S = 2.0  # how soon a partition whose consumer broke is taken up again
 AUTH_TIMEOUT_S = 10
 CLOSE_MAX_S = 30.0
+PROBE_AFTER_S = 10.0
+PROBE_MAX_S = 20.0
 EARLIEST = "-1"
 
 
@@ -83,7 +85,12 @@ class HubAddress:
 
 
 class HubReceiver:
-    """Receives all partitions of a hub for one consumer group (port ``EventReceiver``)."""
+    """Receives all partitions of a hub for one consumer group (port ``EventReceiver``).
+
+    The SDK's consumer may go silent after its connection broke, without an error (azure-sdk-for-python
+    #42332). So a partition that delivered nothing for ``PROBE_AFTER_S`` is asked about: when the
+    hub has newer events, or was out of reach meanwhile, the client is made anew.
+    """
 
     def __init__(
         self,
@@ -96,19 +103,17 @@ class HubReceiver:
         retry_for_s: float,
     ) -> None:
         self._address = address
+        self._consumer_group = consumer_group
         self._prefetch = prefetch
         self._batch_max_events = batch_max_events
         self._batch_max_wait_s = batch_max_wait_s
         self._retry_for_s = retry_for_s
-        arguments = address.arguments()
-        arguments["consumer_group"] = consumer_group
-        arguments["load_balancing_interval"] = CLAIM_EVERY_S
-        self._client = _build(EventHubConsumerClient, arguments)
+        self._client = self._new_client()
         self._ended = asyncio.Event()
         self._failure: Exception | None = None
         self._handled: dict[str, int] = {}
-        self._well_s: dict[str, float] = {}
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._delivered_s: dict[str, float] = {}
+        self._under_way: dict[asyncio.Task[None], str] = {}
 
     async def partitions(self) -> Sequence[str]:
         """Return the hub's partition ids.
@@ -128,20 +133,47 @@ class HubReceiver:
             ServiceError: the hub stayed out of reach for ``retry_for_s`` or refuses the credentials.
             Exception: whatever a handler raised.
         """
-        partitions = await self.partitions()
+        try:
+            partitions = await self.partitions()
+            self._handled = {p: after.get(p, -1) for p in partitions}
+            while not self._ended.is_set():
+                await self._session(on_batch)
+                if not self._ended.is_set():
+                    self._client = self._new_client()
+        finally:
+            await self._close_client()
+        if self._failure is not None:
+            raise self._failure
+
+    async def close(self) -> None:
+        """Stop receiving; the batches under way are finished first."""
+        self._ended.set()
+
+    def _new_client(self) -> EventHubConsumerClient:
+        arguments = self._address.arguments()
+        arguments["consumer_group"] = self._consumer_group
+        arguments["load_balancing_interval"] = CLAIM_EVERY_S
+        client: EventHubConsumerClient = _build(EventHubConsumerClient, arguments)
+        return client
+
+    async def _session(self, on_batch: BatchHandler) -> None:
+        """Receive with one client until the end, or until it must be made anew."""
         # The SDK looks a partition's start up here each time it makes a consumer for it.
-        positions: dict[str, str | int] = {p: after.get(p, EARLIEST) for p in partitions}
-        self._handled = {p: after.get(p, -1) for p in partitions}
+        positions: dict[str, str | int] = {
+            p: number if number >= 0 else EARLIEST for p, number in self._handled.items()
+        }
+        self._delivered_s = dict.fromkeys(self._handled, time.monotonic())
 
         async def deliver(context: Any, events: list[EventData]) -> None:
             partition = str(context.partition_id)
-            self._well_s[partition] = time.monotonic()
             fresh = [e for e in events if (e.sequence_number or 0) > self._handled[partition]]
             if self._ended.is_set() or (events and not fresh):
                 return
+            if fresh:
+                self._delivered_s[partition] = time.monotonic()
             work = asyncio.create_task(self._handle(on_batch, partition, fresh, positions))
-            self._under_way.add(work)
-            work.add_done_callback(self._under_way.discard)
+            self._under_way[work] = partition
+            work.add_done_callback(self._under_way.pop)
             # The SDK cancels its tasks when it stops; a batch under way is not cut off by that.
             await asyncio.shield(work)
 
@@ -155,17 +187,21 @@ class HubReceiver:
                 prefetch=self._prefetch,
             )
         )
+        watching = asyncio.create_task(self._watch())
         ended = asyncio.create_task(self._ended.wait())
+        tasks = {receiving, watching, ended}
         try:
-            await asyncio.wait({receiving, ended}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await self._stop(receiving, ended)
-        if self._failure is not None:
-            raise self._failure
-
-    async def close(self) -> None:
-        """Stop receiving; the batches under way are finished first."""
-        self._ended.set()
+            if self._under_way:
+                await asyncio.wait(self._under_way, timeout=CLOSE_MAX_S)
+            await self._close_client()
+            for task in tasks:
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):
+                self._fail(_translated(result, self._address))
 
     async def _handle(
         self,
@@ -183,29 +219,51 @@ class HubReceiver:
             self._handled[partition] = events[-1].sequence_number or 0
             positions[partition] = self._handled[partition]
 
+    async def _watch(self) -> None:
+        """Return when the client must be made anew; end the run when the hub stays out of reach."""
+        lost_since: float | None = None
+        while True:
+            await asyncio.sleep(min(PROBE_AFTER_S, self._retry_for_s) / 2)
+            now = time.monotonic()
+            busy = set(self._under_way.values())
+            silent = [
+                p
+                for p, at in self._delivered_s.items()
+                if now - at > PROBE_AFTER_S and p not in busy
+            ]
+            if not silent and lost_since is None:
+                continue
+            try:
+                async with asyncio.timeout(PROBE_MAX_S):
+                    stalled = [p for p in silent if await self._has_newer(p)]
+            except Exception as error:
+                translated = _translated(error, self._address)
+                lost_since = now if lost_since is None else lost_since
+                if not translated.retryable or now - lost_since > self._retry_for_s:
+                    self._fail(translated)
+                    return
+                continue
+            if stalled or lost_since is not None:
+                return
+
+    async def _has_newer(self, partition: str) -> bool:
+        properties = await self._client.get_partition_properties(partition)
+        last = int(properties["last_enqueued_sequence_number"])
+        return not properties["is_empty"] and last > self._handled[partition]
+
     async def _on_error(self, context: Any, error: Exception) -> None:
-        partition = "" if context is None else str(context.partition_id)
-        now = time.monotonic()
+        """Take an error the SDK gives up on; a passing one is the watch's matter."""
         translated = _translated(error, self._address)
-        lasting = now - self._well_s.setdefault(partition, now) > self._retry_for_s
-        if lasting or not translated.retryable:
+        if not translated.retryable:
             self._fail(translated)
 
     def _fail(self, error: Exception) -> None:
         self._failure = self._failure or error
         self._ended.set()
 
-    async def _stop(self, receiving: asyncio.Task[None], ended: asyncio.Task[bool]) -> None:
-        self._ended.set()
-        if self._under_way:
-            await asyncio.wait(self._under_way, timeout=CLOSE_MAX_S)
-        with suppress(Exception, asyncio.TimeoutError):
+    async def _close_client(self) -> None:
+        with suppress(Exception):
             await asyncio.wait_for(self._client.close(), CLOSE_MAX_S)
-        receiving.cancel()
-        ended.cancel()
-        results = await asyncio.gather(receiving, ended, return_exceptions=True)
-        if isinstance(results[0], Exception):
-            self._failure = self._failure or _translated(results[0], self._address)
 
 
 class HubSender:
@@ -278,6 +336,9 @@ class HubSender:
         return None
 
 
+_NOT_FOUND = ("not-found", "NotFound", "could not be found", "Status code: 404")
+
+
 def _build(client: Any, arguments: dict[str, Any]) -> Any:
     make = client.from_connection_string if "conn_str" in arguments else client
     try:
@@ -319,7 +380,7 @@ def _translated(error: BaseException, address: HubAddress) -> ServiceError:
             status=401,
             remedy="check the key, or give the identity the role Azure Event Hubs Data Receiver",
         )
-    if "not-found" in condition or "could not be found" in condition:
+    if any(sign in condition for sign in _NOT_FOUND):
         return NotFoundError(
             f"there is no event hub or consumer group at {address.place}",
             status=404,
