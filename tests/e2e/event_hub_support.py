@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from azure.eventhub import EventData, PartitionContext
-from azure.eventhub.aio import EventHubConsumerClient
+from azure.eventhub import EventData
+from azure.eventhub.aio import EventHubConsumerClient, PartitionContext
 
 from sync_agent.stub.amqp.broker import EventHubBroker, HubOptions, Limits
 from sync_agent.stub.amqp.memory_log import MemoryEventLog

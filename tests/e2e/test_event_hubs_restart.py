@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
 from pathlib import Path
 
+import pytest
 from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubProducerClient
 from azure.eventhub.exceptions import EventHubError
@@ -32,6 +34,8 @@ asyncio.run(main())
 """
 
 
+# the SDK does not close its socket when the peer dies; collected here, not in a later test
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_what_was_accepted_survives_kill_9_and_numbers_go_on(tmp_path: Path) -> None:
     path = tmp_path / "events.db"
     process = await asyncio.create_subprocess_exec(
@@ -54,6 +58,8 @@ async def test_what_was_accepted_survives_kill_9_and_numbers_go_on(tmp_path: Pat
         if process.returncode is None:
             process.kill()
         await process.wait()
+    del client
+    gc.collect()
     assert 10 < accepted < 100_000
 
     log = SqliteEventLog(path)
@@ -72,7 +78,7 @@ async def test_what_was_accepted_survives_kill_9_and_numbers_go_on(tmp_path: Pat
         log.close()
     assert [event.sequence_number for event in events] == list(range(kept))
     assert [event.body_as_str() for event in events] == [str(n) for n in range(kept)]
-    offsets = [int(event.offset) for event in [*events, after]]
+    offsets = [int(event.offset or -1) for event in [*events, after]]
     assert offsets == sorted(set(offsets))
     assert after.sequence_number == kept
 

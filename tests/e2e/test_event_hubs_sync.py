@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from azure.core.credentials import AccessToken, AzureSasCredential
@@ -15,11 +16,12 @@ from azure.eventhub.exceptions import AuthenticationError, EventHubError
 from sync_agent.errors import StoreError
 from sync_agent.stub.amqp.broker import DEFAULT_KEY_NAME, LOOPBACK_KEYS, EventHubBroker
 from sync_agent.stub.amqp.memory_log import MemoryEventLog
+from sync_agent.stub.amqp.partition_log import Append
 from sync_agent.stub.amqp.token import sign
 from tests.e2e.event_hub_support import HUB, WAIT_S, running_broker
 
 
-def send(broker: EventHubBroker, bodies: list[str], **where: str) -> None:
+def send(broker: EventHubBroker, bodies: list[str], **where: Any) -> None:
     client = EventHubProducerClient.from_connection_string(
         broker.connection_string(HUB), retry_total=0
     )
@@ -70,6 +72,7 @@ async def test_batches_reach_a_receiver_of_all_partitions() -> None:
     )
 
 
+@pytest.mark.slow
 async def test_a_receiver_resumes_behind_the_offset_it_stopped_at() -> None:
     async with running_broker() as broker:
 
@@ -127,6 +130,7 @@ async def test_a_wrong_key_is_refused_by_name(key_name: str, key: str, reason: s
             await asyncio.to_thread(client.send_event, EventData(b""))
 
 
+@pytest.mark.slow
 async def test_an_expired_signature_and_one_for_another_hub_are_refused() -> None:
     async with running_broker() as broker:
         endpoint = f"127.0.0.1:{broker.port}"
@@ -191,7 +195,7 @@ class FullLog(MemoryEventLog):
 
     is_full = False
 
-    def append(self, appends, now_ms) -> None:
+    def append(self, appends: Sequence[Append], now_ms: int) -> None:
         if self.is_full:
             raise StoreError("the disk is full")
         super().append(appends, now_ms)

@@ -83,7 +83,7 @@ def test_a_stamped_event_is_what_the_sdk_reads(
     entries[Symbol("x-opt-offset")] = "forged"
     payload = b"\x00\x53\x72" + encode(entries) + b"\x00\x53\x75" + encode(body)
     [event] = read_delivery(payload, 0).events
-    message = decode_payload(memoryview(stamp(event, number, number + 1, 1_700_000_000_000)))
+    message: Any = decode_payload(memoryview(stamp(event, number, number + 1, 1_700_000_000_000)))
     got = message.message_annotations
     assert got is not None
     assert got[b"x-opt-sequence-number"] == number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -394,7 +395,7 @@ async def test_events_of_two_connections_in_one_turn_are_one_commit() -> None:
     commits: list[int] = []
 
     class CountingLog(MemoryEventLog):
-        def append(self, appends: list[Append], now_ms: int) -> None:
+        def append(self, appends: Sequence[Append], now_ms: int) -> None:
             commits.append(len(appends))
             super().append(appends, now_ms)
 
