@@ -36,12 +36,19 @@ class Aggregate(StrEnum):
     LAST = "last"
 
 
+class Deviation(StrEnum):
+    """Which way a reading leaves its reference."""
+
+    BELOW = "below"
+    ABOVE = "above"
+
+
 @dataclass(frozen=True, slots=True)
 class Kpi:
     """A KPI over twin properties.
 
     ``properties`` are the readings that feed it; where ``references`` are given, one for each of them,
-    the value is reference minus reading (how far a level lies below its nominal), and the
+    the value is how far the reading lies below (or above) its reference, and the
     worst of them counts. ``cap`` limits the whole score when this KPI is at its worst: 0 lets it
     pull the score to 0, 1 only by its weight.
     """
@@ -52,6 +59,7 @@ class Kpi:
     degraded: float
     critical: float
     references: tuple[str, ...] = ()
+    deviation: Deviation = Deviation.BELOW
     aggregate: Aggregate = Aggregate.WORST
     weight: float = 1.0
     cap: float = 0.5
@@ -76,7 +84,10 @@ class Kpi:
             return number
         reference = _number(attributes.get(self.references[self.properties.index(name)]))
         # Rounded, so that a level of -57.1 against -47.1 is exactly on a limit of 10, not a hair off.
-        return None if reference is None else round(reference - number, 9)
+        if reference is None:
+            return None
+        below = round(reference - number, 9)
+        return below if self.deviation is Deviation.BELOW else -below
 
     def worse(self, one: float, other: float) -> float:
         """Return the worse of two values."""
