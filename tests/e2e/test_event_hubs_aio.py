@@ -133,6 +133,7 @@ async def test_a_receiver_starts_where_its_position_says() -> None:
     assert [bodies(result) for result in results] == [expected for _, _, expected in cases]
 
 
+@pytest.mark.slow
 async def test_a_receiver_at_latest_sees_only_what_comes_after_it() -> None:
     async with running_broker() as broker:
         await send(broker, ["old"], partition_id="0")
@@ -145,6 +146,7 @@ async def test_a_receiver_at_latest_sees_only_what_comes_after_it() -> None:
         assert bodies(await task) == ["new"]
 
 
+@pytest.mark.slow
 async def test_two_consumer_groups_each_receive_everything() -> None:
     async with running_broker() as broker:
         await send(broker, ["a", "b"], partition_id="1")
@@ -155,6 +157,7 @@ async def test_two_consumer_groups_each_receive_everything() -> None:
     assert bodies(first) == bodies(second) == ["a", "b"]
 
 
+@pytest.mark.slow
 async def test_a_higher_epoch_takes_a_partition_over_and_a_lower_one_is_refused() -> None:
     async with running_broker() as broker:
         errors: dict[str, Exception] = {}

@@ -213,6 +213,49 @@ async def test_a_selector_chooses_the_first_event(selector: str | None, expected
         assert body_of((await client.expect(p.TRANSFER))[1]) == expected
 
 
+async def test_a_receiver_at_latest_sees_only_what_comes_after_it() -> None:
+    async with running_broker() as broker:
+        client = await RawClient.ready(broker)
+        await fill(client, 4)
+        await client.receiver(1, selector="amqp.annotation.x-opt-offset > '@latest'")
+        client.flow(1, 10)
+        assert await client.nothing_comes()
+        client.transfer(0, data_message(b"new"))
+        assert body_of((await client.expect(p.TRANSFER))[1]) == b"new"
+
+
+async def test_a_slow_receiver_holds_no_more_than_a_bounded_buffer_and_loses_nothing() -> None:
+    async with running_broker() as broker:
+        sender = await RawClient.ready(broker)
+        await sender.sender(0)
+        body = bytes(50_000)
+        for _ in range(400):
+            await send(sender, 0, data_message(body))
+        slow = await RawClient.ready(broker, window=100_000)
+        await slow.receiver(1)
+        slow.flow(1, 1_000, window=100_000)
+        await asyncio.sleep(0.3)
+        for connection in broker._connections:
+            assert connection._transport is not None
+            assert connection._transport.get_write_buffer_size() < 3 * 1024 * 1024
+        count = 0
+        for _ in range(400):
+            _, payload = await slow.expect(p.TRANSFER)
+            count += body_of(payload) == body
+        assert count == 400
+
+
+async def test_consumer_groups_receive_independently() -> None:
+    async with running_broker() as broker:
+        client = await RawClient.ready(broker)
+        await fill(client, 2)
+        for handle, group in ((1, "$Default"), (2, "agents")):
+            await client.receiver(handle, group=group)
+            client.flow(handle, 10, seen=2 * (handle - 1))
+            bodies = [body_of((await client.expect(p.TRANSFER))[1]) for _ in range(2)]
+            assert bodies == [b"0", b"1"]
+
+
 async def test_a_position_that_was_dropped_starts_at_the_first_retained_event() -> None:
     log = MemoryEventLog(Retention(events_max=3))
     async with running_broker(log) as broker:
