@@ -38,26 +38,36 @@ class HealthWriter:
         """Patch every twin whose health is not yet shown; return how many records were settled.
 
         Raises:
+            ServiceError: see ``write_some``.
+        """
+        settled = 0
+        while count := await self.write_some():
+            settled += count
+        return settled
+
+    async def write_some(self) -> int:
+        """Patch at most ``BATCH_MAX`` twins; return how many records were settled.
+
+        Raises:
             ServiceError: the service could not be reached or throttled for too long; what was
                 written until then is marked, the rest stays to be written.
         """
-        settled = 0
-        while records := self._state.unwritten_health(BATCH_MAX):
-            entries = await self._directory.find(record.element for record in records)
-            done: list[tuple[str, int]] = []
+        records = self._state.unwritten_health(BATCH_MAX)
+        entries = await self._directory.find(record.element for record in records)
+        done: list[tuple[str, int]] = []
 
-            async def show(record: HealthRecord, done: list[tuple[str, int]] = done) -> None:
-                entry = entries[record.element]
-                if entry is not None:
-                    await self._show(record, entry.attributes)
-                done.append((record.element, record.revision))
+        async def show(record: HealthRecord) -> None:
+            entry = entries[record.element]
+            if entry is not None:
+                await self._show(record, entry.attributes)
+            done.append((record.element, record.revision))
 
-            try:
-                await each(records, show, at_once=self._at_once)
-            finally:
+        try:
+            await each(records, show, at_once=self._at_once)
+        finally:
+            if done:
                 self._state.mark_health_written(done)
-            settled += len(done)
-        return settled
+        return len(done)
 
     async def _show(self, record: HealthRecord, attributes: dict[str, JsonValue]) -> None:
         shown = attributes.get("health") or {}

@@ -177,7 +177,7 @@ class Agent:
 
     async def _health_round(self) -> None:
         self._stage.pass_silence()
-        await self._health.flush()
+        await self._health.write_some()
 
     async def _read_models(self) -> None:
         documents = [m["model"] async for m in self._twins.list_models() if m.get("model")]
