@@ -20,7 +20,7 @@ from itertools import islice
 from typing import Any, Final, TypeAlias
 
 from sync_agent.dtdl.registry import ModelRegistry
-from sync_agent.query.checks import anchors
+from sync_agent.query.checks import anchors, predicates
 from sync_agent.query.tree import (
     INTEGER_MAX,
     INTEGER_MIN,
@@ -199,6 +199,12 @@ class _Reader:
         self._query = query
         self._models = models
         self._places: dict[Path, tuple[str, tuple[str, ...]]] = {}
+        # by identity, since IN [1] and IN [true] are equal as values
+        self._lists = {
+            id(predicate): _by_kind(predicate.values)
+            for predicate in predicates(query.where)
+            if isinstance(predicate, Membership)
+        }
 
     def holds(self, binding: Binding) -> bool:
         where = self._query.where
@@ -226,6 +232,9 @@ class _Reader:
                 name = alias or next(iter(self._query.twin_aliases), "")
                 own = binding[name]["$metadata"]["$model"]
                 return self._models.is_of_model(own, model, exact=exact)
+            case Membership(path=path, negated=negated):
+                among = _is_among(self._value(path, binding), self._lists[id(condition)])
+                return _not(among) if negated else among
             case predicate:
                 return _answer(predicate, self._value(predicate.path, binding))
 
@@ -257,22 +266,32 @@ def _not(truth: bool | None) -> bool | None:
 
 
 def _answer(
-    predicate: Comparison | Membership | TypeCheck | TextCheck | ArrayContains, value: Any
+    predicate: Comparison | TypeCheck | TextCheck | ArrayContains, value: Any
 ) -> bool | None:
     match predicate:
         case TypeCheck(test=type_test):
             return _kind(value) in _KINDS[type_test]
         case Comparison(op=op, value=literal):
             return _compare(value, op, literal)
-        case Membership(values=literals, negated=negated):
-            unlike = _all(_compare(value, Comparator.NE, literal) for literal in literals)
-            return unlike if negated else _not(unlike)
         case TextCheck(test=text_test, text=text):
             return _TEXT_TESTS[text_test](value, text) if isinstance(value, str) else None
         case ArrayContains(value=literal):
             if not isinstance(value, list):
                 return None
             return any(_compare(item, Comparator.EQ, literal) is True for item in value)
+
+
+def _by_kind(literals: tuple[Scalar, ...]) -> dict[str, frozenset[Any]]:
+    kinds = {_kind(literal) for literal in literals}
+    return {k: frozenset(_ordered(v) for v in literals if _kind(v) == k) for k in kinds}
+
+
+def _is_among(value: Any, literals: Mapping[str, frozenset[Any]]) -> bool | None:
+    """Return what the OR of comparing a value with each literal would be."""
+    alike = literals.get(_kind(value), frozenset())
+    if alike and _ordered(value) in alike:
+        return True
+    return False if alike and len(literals) == 1 else None
 
 
 def _compare(value: Any, op: Comparator, literal: Scalar) -> bool | None:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from sync_agent.errors import QueryError
-from sync_agent.query.tokens import Kind, Token, tokenize
+from sync_agent.query.tokens import RESERVED, Kind, Token, tokenize
 from sync_agent.query.tree import (
     INTEGER_MAX,
     INTEGER_MIN,
@@ -50,16 +50,6 @@ DEPTH_MAX = 100
 HOPS_MAX = 10
 TOP_MAX = 2**31 - 1
 INTEGER_DIGITS_MAX = 40
-
-# fmt: off
-RESERVED = frozenset((
-    "ALL", "AND", "AS", "ASC", "AVG", "BY", "COUNT", "DESC", "DEVICES", "DEVICES_JOBS",
-    "DEVICES_MODULES", "ENDS_WITH", "FALSE", "FROM", "GROUP", "IN", "IS_BOOL", "IS_DEFINED",
-    "IS_NULL", "IS_NUMBER", "IS_OBJECT", "IS_OF_MODEL", "IS_PRIMITIVE", "IS_STRING", "MAX",
-    "MIN", "NOT", "NOT_IN", "NULL", "OR", "ORDER", "SELECT", "STARTS_WITH", "SUM", "TOP",
-    "TRUE", "WHERE",
-))
-# fmt: on
 
 
 def parse(text: str) -> Query:

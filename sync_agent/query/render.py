@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from sync_agent.query.parser import RESERVED
+from sync_agent.query.tokens import RESERVED
 from sync_agent.query.tree import (
     And,
     ArrayContains,

@@ -19,6 +19,17 @@ from sync_agent.errors import QueryError
 
 TEXT_MAX = 8_000
 
+# Words that are names only in [[ ]].
+# fmt: off
+RESERVED = frozenset((
+    "ALL", "AND", "AS", "ASC", "AVG", "BY", "COUNT", "DESC", "DEVICES", "DEVICES_JOBS",
+    "DEVICES_MODULES", "ENDS_WITH", "FALSE", "FROM", "GROUP", "IN", "IS_BOOL", "IS_DEFINED",
+    "IS_NULL", "IS_NUMBER", "IS_OBJECT", "IS_OF_MODEL", "IS_PRIMITIVE", "IS_STRING", "MAX",
+    "MIN", "NOT", "NOT_IN", "NULL", "OR", "ORDER", "SELECT", "STARTS_WITH", "SUM", "TOP",
+    "TRUE", "WHERE",
+))
+# fmt: on
+
 
 class Kind(StrEnum):
     """Kinds of token."""

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from sync_agent.errors import QueryError
 from sync_agent.query.checks import check
-from sync_agent.query.parser import RESERVED, parse
+from sync_agent.query.parser import parse
 from sync_agent.query.render import render
-from sync_agent.query.tokens import TEXT_MAX
+from sync_agent.query.tokens import RESERVED, TEXT_MAX
 from sync_agent.query.tree import Query
 from sync_agent.stub.adt.lowering import lower
 from tests.property.query_strategies import queries

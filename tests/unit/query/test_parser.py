@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from sync_agent.errors import QueryError
-from sync_agent.query.parser import DEPTH_MAX, RESERVED, parse
+from sync_agent.query.parser import DEPTH_MAX, parse
+from sync_agent.query.tokens import RESERVED
 from sync_agent.query.tree import (
     And,
     Collection,
