@@ -1,0 +1,78 @@
+import pytest
+
+from sync_agent.errors import InputError
+from sync_agent.inventory.desired import Ownership
+from sync_agent.inventory.rules_file import parse_mapping
+from sync_agent.inventory.template import Template
+from tests.small_network import MAPPING
+
+TWIN = '[[twin]]\nfrom = "a.csv"\nid = "{id}"\nmodel = "dtmi:test:Site;1"\n'
+EDGE = '[[relationship]]\nfrom = "a.csv"\nsource = "{id}"\nname = "x"\ntarget = "{t}"\n'
+
+
+def test_a_mapping_is_read_with_its_scopes_in_order() -> None:
+    mapping = parse_mapping(MAPPING, place="m.toml")
+    assert mapping.scopes == ("sites.csv", "routers.csv", "links.csv")
+    assert mapping.owner.name == "inventory"
+    assert mapping.owner.marker == ("tags", "managedBy")
+
+
+def test_columns_templates_constants_and_conditions_become_rules() -> None:
+    text = TWIN + (
+        'columns = ["label"]\n[twin.properties]\nfloors = 3\n"tags.kind" = "x-{kind}"\n'
+        'latitude = { column = "lat", when = { zone = ["a", "b"] }, own = "initial-only" }\n'
+    )
+    (rule,) = parse_mapping(text, place="m.toml").twins
+    by_name = {prop.name: prop for prop in rule.properties}
+    assert by_name["label"].value == Template.of_column("label")
+    assert by_name["floors"].value == 3
+    assert by_name["tags.kind"].path == ("tags", "kind")
+    latitude = by_name["latitude"]
+    assert latitude.ownership is Ownership.INITIAL_ONLY
+    assert latitude.when[0].holds({"zone": "b"})
+    assert not latitude.when[0].holds({"zone": "c"})
+    assert latitude.key == "twin[1].properties.latitude"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x = [", "is not TOML"),
+        ("", "has no [[twin]]"),
+        ('owner = "Me!"\n' + TWIN, "owner: must be 1 to 32 of"),
+        ("ownr = 1\n" + TWIN, "ownr: is not a key there is, did you mean owner?"),
+        (TWIN + 'modle = "x"\n', "twin[1].modle: is not a key there is, did you mean model?"),
+        ('[[twin]]\nfrom = "a.csv"\nid = "{id}"\n', "twin[1]: has no model"),
+        (TWIN.replace("dtmi:test:Site;1", "Site"), "'Site' is not a model id"),
+        (TWIN.replace("a.csv", "../a.csv"), "not the name of a file"),
+        (TWIN.replace('"{id}"', '"{id"'), "has a brace that does not enclose"),
+        (TWIN.replace('"{id}"', "7"), "twin[1].id: must be text"),
+        (TWIN + "merge = 1\n", "merge: must be true or false"),
+        (TWIN + "columns = [1]\n", "columns: must be a list of texts"),
+        (TWIN + "[twin.properties]\nx = { colum = 'y' }\n", "needs either column or value"),
+        (
+            TWIN + "[twin.properties]\nx = { column = 'y', own = 'mine' }\n",
+            "must be one of managed",
+        ),
+        (TWIN + "[twin.properties]\nx = { column = 'y', wen = {} }\n", "did you mean when?"),
+        (TWIN + "[twin.properties]\nx = 2024-01-01\n", "is a TOML time; write it in quotes"),
+        (TWIN + "[twin.properties]\ntags.x = 'y'\n", "quote a dotted property name"),
+        (TWIN + "[twin.properties]\n'a.b.c.d' = 'y'\n", "must be 1 to 3 names"),
+        (TWIN + "[twin.properties]\n'tags.managedBy' = 'y'\n", "bears the owner"),
+        (TWIN + "[twin.properties]\ntags = '{x}'\n'tags.a' = 'y'\n", "and a part of it"),
+        (TWIN + "columns = ['x']\n[twin.properties]\nx = 'y'\n", "which properties has too"),
+        (TWIN + "when = { a = 1 }\n", "when.a: must be text or a list of texts"),
+        (TWIN + EDGE.replace("[[relationship]]", "[relationship]"), "is written [[relationship]]"),
+        (TWIN + EDGE + "[relationship.properties]\n'a.b' = 'x'\n", "are for twins only"),
+    ],
+)
+def test_a_mistake_in_a_mapping_names_file_and_key(text: str, said: str) -> None:
+    with pytest.raises(InputError, match=r"^m\.toml: ") as raised:
+        parse_mapping(text, place="m.toml")
+    assert said in raised.value.message
+    assert raised.value.remedy
+
+
+def test_too_many_rules_are_refused() -> None:
+    with pytest.raises(InputError, match="the most is 1000"):
+        parse_mapping(TWIN * 1001, place="m.toml")
