@@ -72,13 +72,11 @@ def command_page() -> str:
 
 
 def _command(path: str, command: Any) -> list[str]:
-    lines = ["", f"## {path}", "", *_prose(command.help or ""), ""]
-    commands = getattr(command, "commands", {})
-    lines += _parameters(command)
-    for name, inner in commands.items():
+    lines = ["", f"## {path}", "", *_prose(command.help or "")]
+    table = _parameters(command)
+    lines += ["", *table] if table else []
+    for name, inner in getattr(command, "commands", {}).items():
         lines += _command(f"{path} {name}", inner)
-    while lines[-1] == "":
-        lines.pop()
     return lines
 
 
