@@ -47,6 +47,9 @@ SETTLE_MAX_S = 1800.0
 RETRY_FOR_S = 30.0
 MAPPING = "mapping.toml"
 
+# The stub has no quotas, so the demo does not wait for those of the service.
+NO_QUOTAS = {"twin_ops_per_s": 10_000, "patches_per_s": 10_000, "create_delete_per_s": 10_000}
+
 DEGRADED_QUERY = (
     "SELECT * FROM digitaltwins T WHERE T.health.state IN ['degraded', 'critical', 'down']"
 )
@@ -106,7 +109,7 @@ async def run_demo(
     place = await rehearsal.start_stub(HUB, partitions=PARTITIONS)
     say(f"stub: {place.adt_url} and {place.event_hub_connection_string.partition(';')[0]}")
     sources = {"source": str(inventory), "mapping": str(mapping)}
-    path = rehearsal.write_settings(place, HUB, {"inventory": sources})
+    path = rehearsal.write_settings(place, HUB, {"inventory": sources, "limits": NO_QUOTAS})
     own = load_settings(path, {}, {}).settings
     say("models: sync-agent models apply --yes")
     await rehearsal.command("models", "apply", "--yes", wait_s=COMMAND_MAX_S)

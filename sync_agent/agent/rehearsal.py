@@ -31,6 +31,7 @@ from sync_agent.telemetry.tally import Tally
 START_MAX_S = 30.0
 STOP_MAX_S = 45.0
 POLL_S = 0.2
+QUIET_S = 2.0  # longer than the agent's health loop takes to turn
 CONSUMER_GROUP = "$Default"
 LOG_TAIL_LINES = 5
 
@@ -198,21 +199,24 @@ class Rehearsal:
     ) -> Tally:
         """Wait until the agent has counted ``rows`` rows and every twin shows its health.
 
-        With ``windows_closed`` also until idleness has closed the last period of every element.
+        Nothing may have changed for ``QUIET_S``: the agent still looks for elements that fell
+        silent after it has counted the last row. With ``windows_closed`` it also waits until
+        idleness has closed the last period of every element.
 
         Raises:
             SyncAgentError: the agent ended, or it took longer than ``wait_s``.
         """
         try:
             async with asyncio.timeout(wait_s):
-                while True:
+                quiet_s = 0.0
+                while quiet_s < QUIET_S:
                     tally, behind = self._progress(windows_closed=windows_closed)
                     if on_tally is not None:
                         on_tally(tally)
-                    if tally.rows >= rows and not behind:
-                        return tally
+                    quiet_s = 0.0 if behind or tally.rows < rows else quiet_s + POLL_S
                     self.check_agent()
                     await asyncio.sleep(POLL_S)
+                return tally
         except TimeoutError as error:
             raise _failure(
                 f"the agent did not finish within {wait_s:g} s", self.agent_log

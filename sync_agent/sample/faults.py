@@ -30,6 +30,7 @@ RECEIVER_FLOOR_DBM = -92.0
 
 BUS_FLOAT_VOLTS = 54.2
 BUS_ON_BATTERY_VOLTS = 50.6
+BUS_LOW_VOLTS = 46.8  # where a 48 V plant warns
 BUS_EMPTY_VOLTS = 42.0  # here the low-voltage disconnect opens and the site goes dark
 
 Values = Mapping[str, JsonValue]
@@ -40,7 +41,8 @@ class FaultKind(StrEnum):
 
     RAIN_FADE = "rain fade"
     MAINS_FAILURE = "mains failure"
-    BATTERY_LOW = "battery discharge"
+    BATTERY_DISCHARGE = "battery discharge"
+    BUS_LOW = "low bus voltage"
     SITE_DARK = "site dark"
     SPAN_LOSS = "fibre span loss"
     OPTICAL = "optical degradation"
@@ -145,7 +147,6 @@ def _power_cuts(scenario: Scenario, network: SampleNetwork, chance: Random, regi
     short, long = masts[first], masts[(first + 1) % len(masts)]
     _on_battery(scenario, short, range(9, 18), empty=MINUTES)
     _on_battery(scenario, long, range(16, MINUTES), empty=53)
-    scenario.fault(SiteIds(long.id).battery, FaultKind.BATTERY_LOW, range(38, MINUTES))
     dark = range(53, MINUTES)
     for minute in dark:
         scenario.put(SiteIds(long.id).router, minute, None)
@@ -159,9 +160,12 @@ def _power_cuts(scenario: Scenario, network: SampleNetwork, chance: Random, regi
 def _on_battery(scenario: Scenario, site: Element, out: range, *, empty: int) -> None:
     """Take a site's mains away for some minutes; its battery would be empty at minute ``empty``."""
     ids = SiteIds(site.id)
+    low = []
     for minute in out:
         left = max(0.0, 1.0 - (minute - out.start) / (empty - out.start))
         volts = round(BUS_EMPTY_VOLTS + (BUS_ON_BATTERY_VOLTS - BUS_EMPTY_VOLTS) * left, 2)
+        if volts <= BUS_LOW_VOLTS:
+            low.append(minute)
         scenario.put(ids.mains, minute, {"mainsPresent": False, "voltageVolts": 0.0})
         scenario.put(ids.rectifier, minute, {"loadPct": 0.0, "voltageVolts": volts})
         scenario.put(
@@ -175,6 +179,8 @@ def _on_battery(scenario: Scenario, site: Element, out: range, *, empty: int) ->
             },
         )
     scenario.fault(ids.mains, FaultKind.MAINS_FAILURE, out)
+    scenario.fault(ids.battery, FaultKind.BATTERY_DISCHARGE, out)
+    scenario.fault(ids.rectifier, FaultKind.BUS_LOW, low)
 
 
 # What the central unit still reports of a cell that is off the air.
@@ -266,11 +272,10 @@ def _flapping_port(scenario: Scenario, network: SampleNetwork, chance: Random, r
     ]
     port = _one_of(chance, ports)
     flapping = range(31, 47)
-    for minute in range(31, MINUTES):
-        up = minute not in flapping or minute % 2 == 0
-        changes = 2 * (min(minute, flapping[-1]) - 30)
+    for minute in flapping:
+        up = minute % 2 == 0
         traffic: Values = {} if up else {"inUtilizationPct": 0.0, "outUtilizationPct": 0.0}
-        scenario.put(port.id, minute, {"operUp": up, "carrierTransitions": changes, **traffic})
+        scenario.put(port.id, minute, {"operUp": up, "carrierTransitions": 1, **traffic})
     scenario.fault(port.id, FaultKind.FLAPPING, flapping)
 
 

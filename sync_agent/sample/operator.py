@@ -17,7 +17,7 @@ from sync_agent.sample.radio import add_central_units, add_core, add_gnb
 from sync_agent.sample.sites import add_site, add_tower, region_id
 from sync_agent.sample.transport import add_fibre_tail, add_microwave, add_ring
 
-ELEMENTS_DEFAULT = 2_400
+ELEMENTS_DEFAULT = 2_100
 ELEMENTS_MIN = 600
 ELEMENTS_MAX = 500_000
 

@@ -32,7 +32,8 @@ def test_every_kind_of_fault_is_there_under_any_seed(
     assert set(kinds) == set(FaultKind)
     assert kinds[FaultKind.CONGESTION] == 6
     assert kinds[FaultKind.SITE_DARK] == 3
-    assert kinds[FaultKind.MAINS_FAILURE] == 2
+    assert kinds[FaultKind.MAINS_FAILURE] == kinds[FaultKind.BATTERY_DISCHARGE] == 2
+    assert kinds[FaultKind.BUS_LOW] == 1
 
 
 def test_a_fault_lasts_and_lies_within_the_hour(story: tuple[SampleNetwork, Scenario]) -> None:
