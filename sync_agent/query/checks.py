@@ -66,17 +66,10 @@ def check(query: Query) -> None:
 def anchors(query: Query) -> dict[str, frozenset[str]]:
     """Return, by twin name, the only ids its ``$dtId`` can have in a row.
 
-    Only conditions every row must meet count: the whole WHERE, or what AND joins at its top. A twin
-    without such a condition is not there; the only collection stands under its alias, or ''.
+    A twin that not every way of meeting WHERE fixes is not there; the only collection stands under
+    its alias, or ''.
     """
-    where = query.where
-    found: dict[str, frozenset[str]] = {}
-    for condition in where.operands if isinstance(where, And) else (where,):
-        fixed = _fixed(condition, query)
-        if fixed is not None:
-            alias, ids = fixed
-            found[alias] = found.get(alias, ids) & ids
-    return found
+    return _allowed(query.where, query)
 
 
 def predicates(condition: Condition | None) -> Iterator[Predicate]:
@@ -101,6 +94,23 @@ def _is_anchored(condition: Condition | None, query: Query) -> bool:
             return all(_is_anchored(operand, query) for operand in operands)
         case _:
             return _fixed(condition, query) is not None
+
+
+def _allowed(condition: Condition | None, query: Query) -> dict[str, frozenset[str]]:
+    match condition:
+        case And(operands=operands):
+            both: dict[str, frozenset[str]] = {}
+            for operand in operands:
+                for alias, ids in _allowed(operand, query).items():
+                    both[alias] = both.get(alias, ids) & ids
+            return both
+        case Or(operands=operands):
+            each = [_allowed(operand, query) for operand in operands]
+            shared = set(each[0]).intersection(*each)
+            return {alias: frozenset().union(*(a[alias] for a in each)) for alias in shared}
+        case _:
+            fixed = _fixed(condition, query)
+            return {} if fixed is None else dict([fixed])
 
 
 def _fixed(condition: Condition | None, query: Query) -> tuple[str, frozenset[str]] | None:

@@ -64,7 +64,11 @@ def test_a_pattern_without_any_name_is_refused() -> None:
 
 def test_anchors_are_the_ids_every_row_must_have() -> None:
     where = "T.$dtId IN ['a', 'b', 1] AND T.$dtId = 'b' AND (C.$dtId = 'c' OR C.$dtId = 'd')"
-    assert anchors(parse(JOIN + where)) == {"T": frozenset({"b"})}
+    assert anchors(parse(JOIN + where)) == {"T": frozenset("b"), "C": frozenset("cd")}
+    where = "(T.$dtId = 'a' AND C.$dtId = 'c' AND T.p = 1) OR ((T.$dtId = 'b' AND T.q = 1))"
+    assert anchors(parse(JOIN + where)) == {"T": frozenset("ab")}
+    assert anchors(parse(JOIN + "(T.$dtId = 'a' AND C.p = 1) AND C.q = 1")) == {"T": frozenset("a")}
+    assert anchors(parse(JOIN + "T.$dtId = 'a' OR C.$dtId = 'c'")) == {}
     assert anchors(parse("SELECT * FROM DIGITALTWINS WHERE $dtId = 'a'")) == {"": frozenset("a")}
     assert anchors(parse("SELECT * FROM RELATIONSHIPS WHERE $dtId = 'a'")) == {}
     assert anchors(parse("SELECT * FROM DIGITALTWINS")) == {}
