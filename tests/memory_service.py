@@ -38,6 +38,7 @@ class MemoryService:
         self.fail_after: dict[tuple[str, str], list[Exception]] = defaultdict(list)
         self.lag: dict[str, int] = {}
         self._versions = 0
+        self._registry = ModelRegistry()
 
     # -- TwinReader
 
@@ -125,7 +126,9 @@ class MemoryService:
 
     @property
     def registry(self) -> ModelRegistry:
-        return ModelRegistry(parse_models(self.models.values()).interfaces)
+        if set(self._registry.ids) != set(self.models):
+            self._registry = ModelRegistry(parse_models(self.models.values()).interfaces)
+        return self._registry
 
     async def list_models(self) -> AsyncIterator[Document]:
         for id_, model in list(self.models.items()):

@@ -1,0 +1,138 @@
+from pathlib import Path
+
+import pytest
+
+from sync_agent.errors import InputError
+from sync_agent.inventory.record import Coverage, Record, SourceRead
+from sync_agent.sources import csv_folder
+from sync_agent.sources.csv_folder import read_folder
+
+GOOD = b"id,name\nS1,North\nS2,South\n"
+
+
+def read(tmp_path: Path, data: bytes) -> SourceRead:
+    (tmp_path / "sites.csv").write_bytes(data)
+    return read_folder(tmp_path, ["sites.csv"])
+
+
+def test_each_row_becomes_a_record_with_its_place(tmp_path: Path) -> None:
+    found = read(tmp_path, GOOD)
+    assert found.records == (
+        Record("sites.csv", "2", {"id": "S1", "name": "North"}, "sites.csv:2"),
+        Record("sites.csv", "3", {"id": "S2", "name": "South"}, "sites.csv:3"),
+    )
+    assert found.coverage == (Coverage("sites.csv", True),)
+    assert found.columns == {"sites.csv": ("id", "name")}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xef\xbb\xbf" + GOOD,
+        GOOD.replace(b"\n", b"\r\n"),
+        GOOD.rstrip(b"\n"),
+        GOOD.replace(b"S1,North", b" S1 ,\tNorth"),
+        GOOD.replace(b"\nS2", b"\n\nS2"),
+        GOOD.replace(b"North", b'"North"'),
+    ],
+    ids=["bom", "crlf", "no newline at the end", "blanks", "blank line", "quotes"],
+)
+def test_the_ways_spreadsheets_write_csv_read_the_same(tmp_path: Path, data: bytes) -> None:
+    found = read(tmp_path, data)
+    assert [r.attributes["id"] for r in found.records] == ["S1", "S2"]
+    assert found.records[0].attributes["name"] == "North"
+    assert found.diagnostics == ()
+
+
+def test_a_cell_over_several_lines_keeps_the_place_of_its_first(tmp_path: Path) -> None:
+    found = read(tmp_path, b'id,name\nS1,"No\nrth"\nS2,South\n')
+    assert [r.place for r in found.records] == ["sites.csv:2", "sites.csv:4"]
+    assert found.records[0].attributes["name"] == "No\nrth"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (b"S1,No\xffrth", "is not UTF-8 text"),
+        (b"S1,No\0rth", "holds a NUL character"),
+        (b"S1", "has 1 cells, the header has 2"),
+        (b"S1,North,x", "has 3 cells, the header has 2"),
+        (b'S1,"Nor"th', "is no CSV"),
+        (b"S1," + b"x" * (csv_folder.FIELD_CHARS_MAX + 1), "has a cell of more than"),
+        (b"S1," + b"x" * 200_000, "is no CSV: field larger than field limit"),
+    ],
+)
+def test_a_bad_line_is_told_and_the_others_are_read(tmp_path: Path, line: bytes, said: str) -> None:
+    found = read(tmp_path, b"id,name\nS0,a\n" + line + b"\nS2,South\n")
+    assert [r.attributes["id"] for r in found.records] == ["S0", "S2"]
+    (fault,) = found.diagnostics
+    assert fault.place == "sites.csv:3"
+    assert said in fault.message
+    assert fault.remedy
+    assert not found.coverage[0].complete
+    assert "sites.csv:3" in found.coverage[0].reason
+
+
+def test_a_replacement_character_that_was_written_as_such_is_text(tmp_path: Path) -> None:
+    assert not read(tmp_path, "id,name\nS1,\ufffd\n".encode()).diagnostics
+
+
+def test_a_quote_that_is_never_closed_leaves_the_coverage_incomplete(tmp_path: Path) -> None:
+    found = read(tmp_path, b'id,name\nS1,North\nS2,"South\nS3,East\n')
+    assert [r.attributes["id"] for r in found.records] == ["S1"]
+    assert found.diagnostics[0].place == "sites.csv:3"
+    assert not found.coverage[0].complete
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "has no header line"),
+        (b"\n", "has no header line"),
+        (b"id;name\nS1;x\n", "is separated by semicolons"),
+        (b"id,id\n", "has the column 'id' twice"),
+        (b"id,\n", "column 2 has no name"),
+        (b"i\xffd\n", "is not UTF-8 text"),
+        ("id,name\n".encode("utf-16"), "sites.csv:1"),
+        (b",".join(b"c%d" % n for n in range(1001)) + b"\n", "more than 1000 columns"),
+        (GOOD + b"x" * (csv_folder.LINE_BYTES_MAX + 1), "sites.csv:4: is longer than"),
+        (b"id,name\n" + b"\xff,x\n" * 1100, "more than 1000 lines that cannot be read"),
+        (b"id,name\n" + b"x\n" * 1100, "more than 1000 lines that cannot be read"),
+    ],
+)
+def test_a_file_that_is_no_inventory_is_refused(tmp_path: Path, data: bytes, said: str) -> None:
+    with pytest.raises(InputError) as raised:
+        read(tmp_path, data)
+    assert said in raised.value.message
+    assert "sites.csv" in raised.value.message
+
+
+def test_a_file_that_is_not_there_is_told_by_name(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"sites\.csv: is not there"):
+        read_folder(tmp_path, ["sites.csv"])
+
+
+def test_a_folder_that_is_none_is_told_by_name(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is not a folder"):
+        read_folder(tmp_path / "x", ["sites.csv"])
+
+
+def test_a_folder_in_place_of_a_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "sites.csv").mkdir()
+    with pytest.raises(InputError, match=r"sites\.csv: cannot be read: Is a directory"):
+        read_folder(tmp_path, ["sites.csv"])
+
+
+def test_more_rows_than_the_bound_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_folder, "ROWS_MAX", 1)
+    with pytest.raises(InputError, match="more than 1 rows"):
+        read(tmp_path, GOOD)
+
+
+def test_the_digest_changes_with_any_byte_and_with_nothing_else(tmp_path: Path) -> None:
+    one = read(tmp_path, GOOD).digest
+    assert read(tmp_path, GOOD).digest == one
+    assert read(tmp_path, GOOD + b"S3,x\n").digest != one
+    assert len(one) == 64
