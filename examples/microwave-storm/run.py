@@ -166,9 +166,11 @@ def main() -> int:
             )
     try:
         figures = asyncio.run(run(arguments))
-    except* SyncAgentError as errors:
-        for error in errors.exceptions:
-            print(f"error: {error}\nremedy: {getattr(error, 'remedy', '')}", file=sys.stderr)
+    except (SyncAgentError, ExceptionGroup) as error:
+        for failure in error.exceptions if isinstance(error, ExceptionGroup) else [error]:
+            if not isinstance(failure, SyncAgentError):
+                raise
+            print(f"error: {failure.message}\nremedy: {failure.remedy}", file=sys.stderr)
         return 1
     for name, value in figures.items():
         print(

@@ -12,10 +12,10 @@ from typing import TypeVar
 from sync_agent.agent.runtime import Agent, Clock, InventoryRound, Pace, Rules
 from sync_agent.agent.settings import EventHubSettings, Settings, required
 from sync_agent.agent.state import StateStore
-from sync_agent.azure.event_hub import HubAddress, HubReceiver
+from sync_agent.azure.event_hub import HubAddress, HubReceiver, HubSender
 from sync_agent.azure.identity import credential_for
 from sync_agent.azure.twin_store import AzureTwinStore
-from sync_agent.errors import InputError
+from sync_agent.errors import InputError, SettingsError
 from sync_agent.health.flag import parse_flags
 from sync_agent.health.profile import Profiles
 from sync_agent.telemetry.binding import parse_bindings
@@ -108,15 +108,38 @@ async def run_agent(
         await agent.run(stop)
 
 
-def _read(path: Path, parse: Callable[..., Parsed]) -> Parsed:
+def hub_sender(settings: Settings) -> HubSender:
+    """Return a sender to the event hub the settings name.
+
+    Raises:
+        SettingsError: they name none.
+    """
+    address = hub_address(settings.event_hub)
+    if address is None:
+        raise SettingsError(
+            "no event hub is set",
+            remedy="set event_hub.connection_string, or event_hub.namespace and event_hub.name",
+        )
+    return HubSender(address, retry_for_s=settings.limits.retry_for_s)
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file that a person wrote: rules, a mapping, a layout.
+
+    Raises:
+        InputError: it cannot be read, is too large, or is not UTF-8.
+    """
     try:
         if path.stat().st_size > RULES_BYTES_MAX:
             raise InputError(f"larger than {RULES_BYTES_MAX} bytes", place=str(path))
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(
             f"cannot be read: {error.strerror}", place=str(path), remedy="check the path"
         ) from error
     except UnicodeDecodeError as error:
         raise InputError("is not UTF-8 text", place=str(path), remedy="save it as UTF-8") from error
-    return parse(text, place=str(path))
+
+
+def _read(path: Path, parse: Callable[..., Parsed]) -> Parsed:
+    return parse(read_text(path), place=str(path))

@@ -274,19 +274,30 @@ class HubSender:
         self._retry_for_s = retry_for_s
         self._client = _build(EventHubProducerClient, address.arguments())
 
+    async def partitions(self) -> Sequence[str]:
+        """Return the hub's partition ids.
+
+        Raises:
+            ServiceError: the hub cannot be reached, does not exist, or refuses the credentials.
+        """
+        try:
+            return [str(p) for p in await self._retrying(self._client.get_partition_ids)]
+        except (EventHubError, OSError, TimeoutError) as error:
+            raise _translated(error, self._address) from error
+
     async def send(self, events: Sequence[OutgoingEvent]) -> None:
-        """Send events in order per partition key; returns when the hub accepted all.
+        """Send events in order per partition or key; returns when the hub accepted all.
 
         Raises:
             ServiceError: the hub stayed out of reach for ``retry_for_s``, is not there, or refuses the
                 credentials; events before the failure may have been accepted.
             InputError: one event alone is larger than the hub takes.
         """
-        by_key: dict[str | None, list[OutgoingEvent]] = {}
+        lanes: dict[tuple[str | None, str | None], list[OutgoingEvent]] = {}
         for event in events:
-            by_key.setdefault(event.partition_key, []).append(event)
+            lanes.setdefault((event.partition, event.partition_key), []).append(event)
         try:
-            await asyncio.gather(*(self._send_key(key, group) for key, group in by_key.items()))
+            await asyncio.gather(*(self._send_lane(*lane) for lane in lanes.items()))
         except (EventHubError, OSError, TimeoutError) as error:
             raise _translated(error, self._address) from error
 
@@ -294,10 +305,15 @@ class HubSender:
         """Release the connection."""
         await self._client.close()
 
-    async def _send_key(self, key: str | None, events: Sequence[OutgoingEvent]) -> None:
+    async def _send_lane(
+        self, lane: tuple[str | None, str | None], events: Sequence[OutgoingEvent]
+    ) -> None:
+        partition, key = lane
         position = 0
         while position < len(events):
-            batch = await self._retrying(lambda: self._client.create_batch(partition_key=key))
+            batch = await self._retrying(
+                lambda: self._client.create_batch(partition_id=partition, partition_key=key)
+            )
             added = 0
             for event in events[position:]:
                 data = EventData(event.body)

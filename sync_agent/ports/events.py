@@ -30,10 +30,14 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class OutgoingEvent:
-    """One event to send; events of one ``partition_key`` keep their order."""
+    """One event to send: to a partition, or by a partition key, or wherever the hub likes.
+
+    Events of one partition, or of one key, keep their order.
+    """
 
     body: bytes
     partition_key: str | None = None
+    partition: str | None = None
     properties: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -64,8 +68,12 @@ class EventReceiver(Protocol):
 class EventSender(Protocol):
     """Sends to a hub."""
 
+    async def partitions(self) -> Sequence[str]:
+        """Return the hub's partition ids."""
+        ...
+
     async def send(self, events: Sequence[OutgoingEvent]) -> None:
-        """Send events in order, batched per partition key; returns when the hub accepted all."""
+        """Send events in order, batched per partition or key; returns when the hub accepted all."""
         ...
 
     async def close(self) -> None:
