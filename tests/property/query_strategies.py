@@ -1,4 +1,7 @@
-"""Random twin graphs and random query trees that are allowed to run on them."""
+"""Random twin graphs and random query trees that are allowed to run on them.
+
+Few ids, keys and values, the likely ones drawn more often: so that most queries find something.
+"""
 
 from __future__ import annotations
 
@@ -76,30 +79,36 @@ values = st.recursive(
     ),
     max_leaves=6,
 )
-properties = st.dictionaries(st.sampled_from(KEYS), values, max_size=4)
+keys = st.sampled_from([*KEYS, "p", "p", "p", "p", "q", "q", "q"])
+properties = st.dictionaries(keys, values, min_size=1, max_size=4)
+few = st.dictionaries(st.sampled_from(["p", "q"]), scalars, max_size=1)
 
 
 @st.composite
-def graphs(draw: st.DrawFn) -> TwinGraph:
+def graphs(draw: st.DrawFn, kind: str) -> TwinGraph:
+    """Draw a graph for queries of a kind: rich in values, or for JOIN and MATCH in edges."""
     graph = TwinGraph()
-    for twin_id in IDS[: draw(st.integers(0, len(IDS)))]:
+    follows = kind in ("join", "match")
+    present = IDS[: draw(st.sampled_from([5, 5, 4, 2] if follows else [3, 2, 1, 0]))]
+    bag = few if follows else properties
+    for twin_id in present:
         metadata = {"$model": draw(st.sampled_from(MODEL_IDS))}
-        graph.put_twin({"$dtId": twin_id, **draw(properties), "$metadata": metadata})
-    for number in range(draw(st.integers(0, EDGE_MAX))):
+        graph.put_twin({"$dtId": twin_id, **draw(bag), "$metadata": metadata})
+    ends = st.sampled_from([*present, *present, *IDS])  # now and then one that is missing
+    for number in range(draw(st.sampled_from([EDGE_MAX, EDGE_MAX, 5] if follows else [3, 2, 0]))):
         graph.put_relationship(
             {
                 "$relationshipId": f"r{number}",
-                "$sourceId": draw(st.sampled_from(IDS)),  # an end may be missing
+                "$sourceId": draw(ends),
                 "$relationshipName": draw(st.sampled_from(RELATIONS)),
-                "$targetId": draw(st.sampled_from(IDS)),
-                **draw(properties),
+                "$targetId": draw(ends),
+                **draw(bag),
             }
         )
     return graph
 
 
 def paths(names: tuple[str, ...]) -> st.SearchStrategy[Path]:
-    key = st.sampled_from(KEYS)
     fixed = st.sampled_from(
         [
             ("$dtId",),
@@ -111,7 +120,7 @@ def paths(names: tuple[str, ...]) -> st.SearchStrategy[Path]:
             ("$relationshipName", "p"),
         ]
     )
-    tails = st.tuples(key) | st.tuples(key, key) | fixed
+    tails = st.tuples(keys) | st.tuples(keys) | st.tuples(keys, keys) | fixed
     if not names:
         return tails.map(Path)
     return st.builds(lambda name, tail: Path((name, *tail)), st.sampled_from(names), tails)
@@ -120,10 +129,10 @@ def paths(names: tuple[str, ...]) -> st.SearchStrategy[Path]:
 def conditions(query: Query) -> st.SearchStrategy[Condition]:
     """Return conditions on the names of a query whose projection and WHERE are still open."""
     path = paths(query.aliases)
-    few = st.lists(scalars, min_size=1, max_size=3).map(tuple)
+    several = st.lists(scalars, min_size=1, max_size=3).map(tuple)
     predicates: list[st.SearchStrategy[Any]] = [
         st.builds(Comparison, path, st.sampled_from(Comparator), scalars),
-        st.builds(Membership, path, few, st.booleans()),
+        st.builds(Membership, path, several, st.booleans()),
         st.builds(TypeCheck, st.sampled_from(TypeTest), path),
         st.builds(TextCheck, st.sampled_from(TextTest), path, texts),
     ]
@@ -157,10 +166,10 @@ def segments(draw: st.DrawFn, *, alias: str, hops_left: int) -> Segment:
 @st.composite
 def matches(draw: st.DrawFn) -> Match:
     nodes, parts, hops_left = [draw(st.sampled_from(["A", ""]))], [], HOPS_SUM_MAX
-    for number in range(draw(st.integers(0, 3))):
+    for number in range(draw(st.sampled_from([0, 1, 2, 2, 3]))):
         parts.append(draw(segments(alias=f"R {number}", hops_left=hops_left)))
         hops_left -= parts[-1].hops_max
-        nodes.append(draw(st.sampled_from(["", "A", "B", "the node"])))
+        nodes.append(draw(st.sampled_from(["", "B", "C", "the node", "A"])))
         if hops_left < 1:
             break
     if not any(nodes):
@@ -180,9 +189,9 @@ def joins(draw: st.DrawFn) -> tuple[Join, ...]:
 
 
 @st.composite
-def skeletons(draw: st.DrawFn) -> Query:
-    """Draw what stands behind FROM."""
-    match draw(st.sampled_from(["twins", "relationships", "join", "match"])):
+def skeletons(draw: st.DrawFn, kind: str) -> Query:
+    """Draw what stands behind FROM: ``twins``, ``relationships``, ``join`` or ``match``."""
+    match kind:
         case "relationships":
             alias = draw(st.sampled_from(["", "R", "order"]))
             return Query(Everything(), Collection.RELATIONSHIPS, alias)
@@ -195,24 +204,29 @@ def skeletons(draw: st.DrawFn) -> Query:
 
 
 @st.composite
-def queries(draw: st.DrawFn) -> Query:
-    query = draw(skeletons())
-    follows = bool(query.joins) or query.match is not None
-    where = draw(st.none() | conditions(query))
+def queries(draw: st.DrawFn, kind: str) -> Query:
+    query = draw(skeletons(kind))
+    follows = kind in ("join", "match")
+    with_where = draw(st.sampled_from([False, True] if follows else [True, True, True, False]))
+    where = draw(conditions(query)) if with_where else None
     if follows:
         where = _anchored(draw, query, where)
-    kinds = ["count", "items"] if follows else ["count", "items", "everything"]
-    kind = draw(st.sampled_from(kinds))
-    projection: Any = Count() if kind == "count" else Everything()
-    if kind == "items":
+    selected = draw(st.sampled_from(["items", "items", "count", "items" if follows else "*"]))
+    projection: Any = Count() if selected == "count" else Everything()
+    if selected == "items":
         wholes = [Path((alias,)) for alias in query.aliases]
         paths_of = paths(query.aliases)
         item = st.sampled_from(wholes) | paths_of if wholes else paths_of
         named = st.builds(Projected, item, st.sampled_from(["", "x", "SELECT", "p"]))
         projection = tuple(draw(st.lists(named, min_size=1, max_size=3)))
     # which rows TOP keeps is promised for one collection only
-    top = None if follows else draw(st.none() | st.integers(1, 3))
+    top = None if follows else draw(st.sampled_from([None, None, 1, 3]))
     return replace(query, projection=projection, top=top, where=where)
+
+
+KINDS = ("twins", "relationships", "join", "match")
+any_queries = st.sampled_from(KINDS).flatmap(queries)
+any_cases = st.sampled_from(KINDS).flatmap(lambda kind: st.tuples(graphs(kind), queries(kind)))
 
 
 def _anchored(draw: st.DrawFn, query: Query, where: Condition | None) -> Condition:
@@ -220,7 +234,7 @@ def _anchored(draw: st.DrawFn, query: Query, where: Condition | None) -> Conditi
         path = Path((draw(st.sampled_from(query.twin_aliases)), "$dtId"))
         if draw(st.booleans()):
             return Comparison(path, Comparator.EQ, draw(st.sampled_from(IDS)))
-        return Membership(path, tuple(draw(st.lists(st.sampled_from([*IDS, 1]), min_size=1))))
+        return Membership(path, tuple(draw(st.lists(st.sampled_from([*IDS, 1]), min_size=2))))
 
     anchor = fixed() if draw(st.booleans()) else Or((fixed(), fixed()))
     return anchor if where is None else And((where, anchor))

@@ -13,7 +13,7 @@ from sync_agent.query.checks import check
 from sync_agent.query.tree import Query
 from sync_agent.twins.graph import TwinGraph
 from sync_agent.twins.twin import Document
-from tests.property.query_strategies import MODELS, graphs, queries
+from tests.property.query_strategies import KINDS, MODELS, any_cases, graphs, queries
 from tests.unit.query.executors import ALL, in_memory, in_sqlite
 
 
@@ -27,26 +27,29 @@ def check_agreement(graph: TwinGraph, query: Query, page: int = ALL) -> None:
         assert found == expected
 
 
-@settings(max_examples=300, deadline=None)
-@given(graphs(), queries())
-def test_both_executors_give_the_same_rows(graph: TwinGraph, query: Query) -> None:
-    check_agreement(graph, query)
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=80, deadline=None)
+@given(st.data())
+def test_both_executors_give_the_same_rows(kind: str, data: st.DataObject) -> None:
+    check_agreement(data.draw(graphs(kind)), data.draw(queries(kind)))
 
 
-@settings(max_examples=100, deadline=None)
-@given(graphs(), queries(), st.integers(1, 3))
-def test_pages_put_together_are_the_whole_answer(graph: TwinGraph, query: Query, page: int) -> None:
-    check_agreement(graph, query, page)
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_pages_put_together_are_the_whole_answer(kind: str, data: st.DataObject) -> None:
+    page = data.draw(st.integers(1, 3))
+    check_agreement(data.draw(graphs(kind)), data.draw(queries(kind)), page)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1_800)
 @settings(max_examples=10_000, deadline=None)
-@given(graphs(), queries())
+@given(any_cases)
 def test_both_executors_give_the_same_rows_ten_thousand_times(
-    graph: TwinGraph, query: Query
+    case: tuple[TwinGraph, Query],
 ) -> None:
-    check_agreement(graph, query)
+    check_agreement(*case)
 
 
 def test_rows_that_differ_are_told_apart() -> None:
