@@ -7,7 +7,8 @@
     |-- InputError                 a file, line or element that cannot be used
     |   |-- ModelError             DTDL that is invalid or not deployed
     |   `-- QueryError             ADT query text that cannot be parsed or is not allowed
-    |-- StoreError                 a local store cannot be read or written (disk full, locked, damaged)
+    |-- StoreError                 a local store cannot be read or written (disk full, locked,
+    damaged)
     |-- AddressInUseError          a port is taken
     |-- GuardError                 a plan exceeds its blast-radius limits, or its inputs are stale
     `-- ServiceError               Azure (or the stub) answered with an error
@@ -19,8 +20,9 @@
         |-- ThrottledError         429                                       (may be retried)
         `-- UnavailableError       5xx                                       (may be retried)
 
-The core raises; the edge (``azure``, ``stub``, ``sources``) translates once; the agent or the command
-line decides once. A message names the thing and a remedy says what to do; neither holds a secret.
+The core raises; the edge (``azure``, ``stub``, ``sources``) translates once; the agent or the
+command line decides once. A message names the thing and a remedy says what to do; neither holds a
+secret.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ def running_stub(options: StubOptions | None = None) -> Iterator[StubServer]:
     async def serve() -> None:
         try:
             await server.start()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - it is raised where the stub was asked for
             failure.append(error)
             started.set()
             return

@@ -1,7 +1,7 @@
 """Brings the deployed models up to a folder's: what is missing is created, bases first.
 
-A deployed model is never changed: the same id with other content is an error, since twins rely on it. A
-new content needs a new version.
+A deployed model is never changed: the same id with other content is an error, since twins rely on
+it. A new content needs a new version.
 """
 
 from __future__ import annotations

@@ -46,9 +46,7 @@ def hub_address(hub: EventHubSettings) -> HubAddress | None:
         return HubAddress(connection_string=hub.connection_string.get_secret_value(), name=hub.name)
     if hub.namespace is not None:
         name = required(hub.name, "event_hub.name")
-        return HubAddress(
-            namespace=hub.namespace, name=name, credential=credential_for(hub.auth)
-        )
+        return HubAddress(namespace=hub.namespace, name=name, credential=credential_for(hub.auth))
     return None
 
 

@@ -5,9 +5,9 @@ which may lag ten seconds behind. That read is what makes a restart invisible: a
 reading that the twin already holds (same source time) is not written a second time, and an older
 one never overwrites a newer one.
 
-Bounds: ``ENTRY_LIFE_S`` until a twin is read again, ``ABSENT_LIFE_S`` for an id that names none (so that
-a flood of unknown elements costs one read each), ``READS_IN_FLIGHT`` at once. Memory is one entry,
-about 1-4 KB, per element met.
+Bounds: ``ENTRY_LIFE_S`` until a twin is read again, ``ABSENT_LIFE_S`` for an id that names none
+(so that a flood of unknown elements costs one read each), ``READS_IN_FLIGHT`` at once. Memory is
+one entry, about 1-4 KB, per element met.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Named ADT queries on a schedule: what enters and leaves their answers becomes an event, once each.
+"""Named ADT queries on a schedule: what enters and leaves an answer becomes an event, once.
 
-The elements a query held last are in the state file, so a restart neither raises a flag a second time nor
-forgets to clear one. A query that fails is reported and leaves its flags as they are.
+The elements a query held last are in the state file, so a restart neither raises a flag a second
+time nor forgets to clear one. A query that fails is reported and leaves its flags as they are.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 import structlog
 
 from sync_agent.agent.state import FlagEvent, StateStore
-from sync_agent.errors import QueryError, ServiceError
+from sync_agent.errors import ServiceError
 from sync_agent.health.flag import FlagQuery, changed
 from sync_agent.ports.twin_store import TwinReader
 

@@ -171,5 +171,5 @@ class HealthBoard:
 
 
 def _differs(shown: Mapping[str, JsonValue], published: Mapping[str, JsonValue]) -> bool:
-    # The time of computing alone is no news: a healthy element would be written every minute for it.
+    # The time of computing alone is no news: it would be written every minute for nothing.
     return any(shown[key] != published.get(key) for key in shown if key != "computedAt")

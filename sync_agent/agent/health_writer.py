@@ -1,8 +1,8 @@
 """Shows each element's health on its twin: the ``health`` component follows what was decided.
 
 What is to be shown stands in the state file with a revision; a twin is patched with the newest one
-and the revision is marked as written only after the service accepted it. A kill in between repeats a
-patch that the twin already shows, and such a patch is left out.
+and the revision is marked as written only after the service accepted it. A kill in between repeats
+a patch that the twin already shows, and such a patch is left out.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ _log = structlog.get_logger("sync_agent")
 async def every(
     interval_s: float, stop: asyncio.Event, work: Callable[[], Awaitable[object]], *, name: str
 ) -> None:
-    """Await ``work`` at once and then every ``interval_s`` seconds after it ended, until ``stop``."""
+    """Await ``work`` now, and again ``interval_s`` seconds after each end, until ``stop``."""
     while not stop.is_set():
         try:
             await work()

@@ -1,7 +1,7 @@
 """Sends samples to an event hub in event-time order, as fast as told.
 
-An element always goes to the same partition, so its samples keep their order, and each partition gets its
-samples in event-time order throughout: no element of a partition runs ahead of another.
+An element always goes to the same partition, so its samples keep their order, and each partition
+gets its samples in event-time order throughout: no element of a partition runs ahead of another.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ async def replay(
 def events_of(
     samples: Sequence[Sample], partitions: Sequence[str], rows_per_event: int
 ) -> Iterator[OutgoingEvent]:
-    """Yield events of at most ``rows_per_event`` samples, each partition's in the samples' order."""
+    """Yield events of at most ``rows_per_event`` samples, in order for each partition."""
     lanes: dict[str, list[Sample]] = {}
     for sample in samples:
         lane = partitions[zlib.crc32(sample.element.encode()) % len(partitions)]

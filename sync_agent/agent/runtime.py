@@ -1,10 +1,10 @@
 """The agent as one asyncio process: how its loops start, drain and stop.
 
 Start: the service is reached and its models are read; whatever is wrong by then ends the process
-with one message. Then the loops run side by side: inventory, telemetry, health, flags, models. A stop
-request ends receiving, lets the batch under way be written and committed, shows the health that is
-still to be shown, and returns. Nothing depends on that drain: a process killed instead goes on from
-its last commit.
+with one message. Then the loops run side by side: inventory, telemetry, health, flags, models. A
+stop request ends receiving, lets the batch under way be written and committed, shows the health
+that is still to be shown, and returns. Nothing depends on that drain: a process killed instead
+goes on from its last commit.
 """
 
 from __future__ import annotations
@@ -120,7 +120,8 @@ class Agent:
         """Work until ``stop`` is set, then drain.
 
         Raises:
-            SyncAgentError: the service or the hub cannot be reached for longer than retries last, refuses
+            SyncAgentError: the service or the hub cannot be reached for longer than retries last,
+            refuses
                 the credentials, or the state file cannot be written. Nothing is lost then.
         """
         await self._read_models()
@@ -133,18 +134,12 @@ class Agent:
                     group.create_task(self._close_when(self._receiver, stop))
                 if self._inventory is not None:
                     work = self._inventory_round
-                    group.create_task(
-                        every(pace.inventory_every_s, stop, work, name="inventory")
-                    )
+                    group.create_task(every(pace.inventory_every_s, stop, work, name="inventory"))
                 group.create_task(
                     every(pace.health_every_s, stop, self._health_round, name="health")
                 )
-                group.create_task(
-                    every(pace.flags_every_s, stop, self._flags.round, name="flags")
-                )
-                group.create_task(
-                    every(MODELS_EVERY_S, stop, self._read_models, name="models")
-                )
+                group.create_task(every(pace.flags_every_s, stop, self._flags.round, name="flags"))
+                group.create_task(every(MODELS_EVERY_S, stop, self._read_models, name="models"))
                 group.create_task(every(STATUS_EVERY_S, stop, self._status, name="status"))
         except ExceptionGroup as failures:
             raise _first(failures) from failures

@@ -2,11 +2,11 @@
 
 One SQLite file. What belongs together changes in one transaction: a batch's position moves with its
 counts, its dead letters and the health windows it fed, so a process killed at any moment either
-has the whole batch behind it or repeats it, and nothing is counted twice. Twin writes come *before* the
-commit and are idempotent, so a repeat changes nothing visible.
+has the whole batch behind it or repeats it, and nothing is counted twice. Twin writes come
+*before* the commit and are idempotent, so a repeat changes nothing visible.
 
-Durability: WAL with ``synchronous=NORMAL``. A killed process loses nothing; a power cut may lose the
-last commits, which moves the position back together with everything counted since, and the
+Durability: WAL with ``synchronous=NORMAL``. A killed process loses nothing; a power cut may lose
+the last commits, which moves the position back together with everything counted since, and the
 events are read again. One process writes (a lock beside the file says which); any number may read.
 
 Bounds: ``DEAD_LETTERS_MAX`` dead letters, after which the agent stops instead of dropping one;
@@ -257,7 +257,9 @@ class StateStore:
         rows = self._rows("SELECT count(*) FROM health WHERE written < revision")
         return int(next(iter(rows))[0])
 
-    def transitions(self, element: str | None = None, *, since_ms: int = 0) -> list[TransitionRecord]:
+    def transitions(
+        self, element: str | None = None, *, since_ms: int = 0
+    ) -> list[TransitionRecord]:
         """Return health state changes in the order they were decided."""
         rows = self._rows(
             "SELECT element, at_ms, before, after, score, worst_kpi, explanation FROM transition"
@@ -297,7 +299,9 @@ class StateStore:
                     f"no agent state at {self._path}",
                     remedy="start `sync-agent run` with this state path first, or set state.path",
                 )
-            db = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, timeout=LOCK_WAIT_S)
+            db = sqlite3.connect(
+                f"{self._path.absolute().as_uri()}?mode=ro", uri=True, timeout=LOCK_WAIT_S
+            )
         else:
             db = sqlite3.connect(self._path, isolation_level=None, timeout=LOCK_WAIT_S)
             db.execute("PRAGMA journal_mode=WAL")
@@ -346,7 +350,7 @@ class StateStore:
 
     def _health(self, where: str, parameters: Sequence[object]) -> list[HealthRecord]:
         rows = self._rows(
-            f"SELECT element, model, partition, window, published, revision FROM health {where}",  # noqa: S608 - where is one of our own two clauses
+            f"SELECT element, model, partition, window, published, revision FROM health {where}",  # noqa: S608 - own words
             parameters,
         )
         return [
@@ -396,7 +400,7 @@ class StateStore:
         if count > DEAD_LETTERS_MAX:
             raise StoreError(
                 f"the dead-letter store {self._path} holds its maximum of {DEAD_LETTERS_MAX}",
-                remedy="look at `sync-agent dead-letters`, mend the producer, then move the file away",
+                remedy="mend the producer, then move the file away",
             )
 
 
@@ -416,7 +420,8 @@ def _put_transitions(db: sqlite3.Connection, transitions: Sequence[TransitionRec
 
 def _trim(db: sqlite3.Connection, table: str, keep: int) -> None:
     # Ids rise by one and are never reused within a table's life, so this is one index seek.
-    db.execute(f"DELETE FROM {table} WHERE id <= (SELECT max(id) FROM {table}) - ?", (keep,))  # noqa: S608 - own table names
+    statement = f"DELETE FROM {table} WHERE id <= (SELECT max(id) FROM {table}) - ?"  # noqa: S608 - own table names
+    db.execute(statement, (keep,))
 
 
 def _lock(path: Path) -> int:

@@ -1,7 +1,7 @@
-"""From events to twins: decode, bind, coalesce, observe health, write, and only then move the position.
+"""From events to twins: decode, bind, coalesce, write, observe, and only then move on.
 
-One stage serves every partition; a partition's batches come one after another. The order inside a batch
-is fixed: (1) decode and find the twins, (2) coalesce to one patch per twin, (3) patch the
+One stage serves every partition; a partition's batches come one after another. The order inside a
+batch is fixed: (1) decode and find the twins, (2) coalesce to one patch per twin, (3) patch the
 twins, (4) feed the health windows and commit position, counts, windows and dead letters in one
 transaction. A process killed before (4) reads the batch again and finds that the twins hold it
 already; killed after, it goes on behind it. So nothing is lost and nothing counted twice.
@@ -57,9 +57,7 @@ class _Batch:
 
     def refuse(self, event: Event, element: str, reason: str, now_ms: int) -> None:
         self.letters.append(
-            DeadLetter(
-                self.partition, event.sequence_number, element, reason, event.body, now_ms
-            )
+            DeadLetter(self.partition, event.sequence_number, element, reason, event.body, now_ms)
         )
 
 
@@ -190,9 +188,7 @@ class TelemetryStage:
             return len(coalesced.applied)
         return self._refuse(batch, refused, coalesced.applied)
 
-    def _refuse(
-        self, batch: _Batch, refused: Mapping[str, str], applied: frozenset[int]
-    ) -> int:
+    def _refuse(self, batch: _Batch, refused: Mapping[str, str], applied: frozenset[int]) -> int:
         kept_rows, kept_bound, kept_applied = [], [], 0
         for number, (row, bound) in enumerate(zip(batch.rows, batch.bound, strict=True)):
             if bound.element in refused:
@@ -225,13 +221,13 @@ class TelemetryStage:
         return tally
 
     def pass_silence(self) -> None:
-        """Let time pass, in each partition up to its newest event, for elements that fell silent."""
+        """Let time pass for elements that fell silent, in each partition up to its newest event."""
         for partition, watermark_ms in self._watermarks.items():
             self._board.pass_silence(partition, watermark_ms, self._attributes)
         self._keep()
 
     def pass_idle(self, partition: str) -> None:
-        """Close a partition's open windows: nothing has come in it for so long that they are whole."""
+        """Close a partition's open windows: nothing came for so long that they are whole."""
         up_to_ms = self.watermark_ms(partition)
         self._board.pass_time(partition, up_to_ms, self._attributes)
         self._keep()

@@ -1,13 +1,15 @@
 """Event Hubs through azure-eventhub: receive every partition from a known position, and send.
 
-The receiver keeps no checkpoint: its caller says where to start and stores positions itself. What the SDK does by
-itself is bounded here: a consumer that breaks is made anew just behind the last event that was
-handled, an error that lasts longer than ``retry_for_s`` ends the run, refused credentials end it at
-once. While a handler works, its partition's events wait in the SDK's buffer (at most
+The receiver keeps no checkpoint: its caller says where to start and stores positions itself. What
+the SDK does by itself is bounded here: a consumer that breaks is made anew just behind the last
+event that was handled, an error that lasts longer than ``retry_for_s`` ends the run, refused
+credentials end it at once. While a handler works, its partition's events wait in the SDK's buffer
+(at most
 ``prefetch``), then in the hub: that is the back-pressure.
 
-Measured facts the settings rest on: with a prefetch of 300 the SDK's loop reads 5,000 events/s, with 3,000
-five times that; after an error the SDK starts a partition at the position it was first given.
+Measured facts the settings rest on: with a prefetch of 300 the SDK's loop reads 5,000 events/s,
+with 3,000 five times that; after an error the SDK starts a partition at the position it was first
+given.
 """
 
 from __future__ import annotations
@@ -28,7 +30,12 @@ from azure.eventhub.exceptions import (
     EventDataSendError,
     EventHubError,
 )
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_random_exponential,
+)
 
 from sync_agent.errors import (
     InputError,
@@ -87,7 +94,8 @@ class HubAddress:
 class HubReceiver:
     """Receives all partitions of a hub for one consumer group (port ``EventReceiver``).
 
-    The SDK's consumer may go silent after its connection broke, without an error (azure-sdk-for-python
+    The SDK's consumer may go silent after its connection broke, without an error
+    (azure-sdk-for-python
     #42332). So a partition that delivered nothing for ``PROBE_AFTER_S`` is asked about: when the
     hub has newer events, or was out of reach meanwhile, the client is made anew.
     """
@@ -130,7 +138,8 @@ class HubReceiver:
         """Deliver batches until ``close``; see ``ports.events.EventReceiver``.
 
         Raises:
-            ServiceError: the hub stayed out of reach for ``retry_for_s`` or refuses the credentials.
+            ServiceError: the hub stayed out of reach for ``retry_for_s`` or refuses the
+            credentials.
             Exception: whatever a handler raised.
         """
         try:
@@ -212,7 +221,7 @@ class HubReceiver:
     ) -> None:
         try:
             await on_batch(partition, [_received(partition, event) for event in events])
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is ends the run and is raised by it
             self._fail(error)
             return
         if events:
@@ -236,7 +245,7 @@ class HubReceiver:
             try:
                 async with asyncio.timeout(PROBE_MAX_S):
                     stalled = [p for p in silent if await self._has_newer(p)]
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the SDK raises of every kind
                 translated = _translated(error, self._address)
                 lost_since = now if lost_since is None else lost_since
                 if not translated.retryable or now - lost_since > self._retry_for_s:
@@ -251,7 +260,7 @@ class HubReceiver:
         last = int(properties["last_enqueued_sequence_number"])
         return not properties["is_empty"] and last > self._handled[partition]
 
-    async def _on_error(self, context: Any, error: Exception) -> None:
+    async def _on_error(self, _context: Any, error: Exception) -> None:
         """Take an error the SDK gives up on; a passing one is the watch's matter."""
         translated = _translated(error, self._address)
         if not translated.retryable:
@@ -289,7 +298,8 @@ class HubSender:
         """Send events in order per partition or key; returns when the hub accepted all.
 
         Raises:
-            ServiceError: the hub stayed out of reach for ``retry_for_s``, is not there, or refuses the
+            ServiceError: the hub stayed out of reach for ``retry_for_s``, is not there, or refuses
+            the
                 credentials; events before the failure may have been accepted.
             InputError: one event alone is larger than the hub takes.
         """
@@ -317,7 +327,7 @@ class HubSender:
             added = 0
             for event in events[position:]:
                 data = EventData(event.body)
-                data.properties = dict(event.properties)
+                data.properties = {str(name): value for name, value in event.properties.items()}
                 data.content_type = "application/json"
                 try:
                     batch.add(data)
@@ -375,10 +385,15 @@ def _received(partition: str, event: EventData) -> Event:
         sequence_number=event.sequence_number or 0,
         offset=str(event.offset or ""),
         enqueued_ms=0 if enqueued is None else int(enqueued.timestamp() * 1000),
-        body=b"".join(event.body) if not isinstance(event.body, bytes) else event.body,
+        body=_body(event),
         properties={_text(k): v for k, v in (event.properties or {}).items()},
         content_type=event.content_type or "",
     )
+
+
+def _body(event: EventData) -> bytes:
+    body: Any = event.body
+    return body if isinstance(body, bytes) else b"".join(body)
 
 
 def _text(value: Any) -> str:

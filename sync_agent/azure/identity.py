@@ -1,7 +1,8 @@
 """How the agent signs in to Azure, and to a stub on this machine.
 
-``DefaultAzureCredential`` tries environment, workload identity, managed identity and developer tools in turn;
-a deployment narrows it with ``AZURE_TOKEN_CREDENTIALS``. A fixed token, or none, is for a stub.
+``DefaultAzureCredential`` tries environment, workload identity, managed identity and developer
+tools in turn; a deployment narrows it with ``AZURE_TOKEN_CREDENTIALS``. A fixed token, or none, is
+for a stub.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class FixedTokenCredential:
     def __init__(self, token: str) -> None:
         self._token = token
 
-    async def get_token(self, *scopes: str, **_: Any) -> AccessToken:
+    async def get_token(self, *_scopes: str, **_options: Any) -> AccessToken:
         """Return the token, whatever it is asked for."""
         return AccessToken(self._token, int(time.time()) + TOKEN_LIFE_S)
 

@@ -1,10 +1,11 @@
 """Azure Digital Twins through azure-digitaltwins-core: the twin service's three ports.
 
-The SDK's own retries are off and tenacity decides here, in one place: throttling (with the service's wait),
-5xx and an unreachable service are tried again for ``retry_for_s``. A reset PATCH may have been applied
-already; it is repeated all the same because the patches of this house are idempotent (``add`` and
-guarded ``remove``). Conditional writes are not repeated after a reset: the first may have
-changed the ETag. Plain http is allowed to loopback addresses only.
+The SDK's own retries are off and tenacity decides here, in one place: throttling (with the
+service's wait),
+5xx and an unreachable service are tried again for ``retry_for_s``. A reset PATCH may have been
+applied already; it is repeated all the same because the patches of this house are idempotent
+(``add`` and guarded ``remove``). Conditional writes are not repeated after a reset: the first may
+have changed the ETag. Plain http is allowed to loopback addresses only.
 """
 
 from __future__ import annotations
@@ -45,9 +46,7 @@ class AzureTwinStore:
     Use as an async context manager.
     """
 
-    def __init__(
-        self, url: str, credential: AsyncTokenCredential, *, retry_for_s: float
-    ) -> None:
+    def __init__(self, url: str, credential: AsyncTokenCredential, *, retry_for_s: float) -> None:
         """Prepare; the connection is made on entering.
 
         Raises:
@@ -117,7 +116,7 @@ class AzureTwinStore:
     # -- TwinWriter -----------------------------------------------------------------------------
 
     async def put_twin(self, twin: Twin, *, only_if_absent: bool = False) -> Twin:
-        """Create or wholly replace a twin; with ``only_if_absent`` raise PreconditionError if it exists."""
+        """Create or wholly replace a twin; ``only_if_absent`` refuses one that exists (412)."""
         condition = {"match_condition": MatchConditions.IfMissing} if only_if_absent else {}
         document = await self._call(
             lambda: self._client.upsert_digital_twin(twin.id, twin.to_document(), **condition)

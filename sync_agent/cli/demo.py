@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sync_agent.cli.context import OutputOption
-from sync_agent.report.output import STATE_STYLES, Column, Output, print_line, print_rows, to_json
+from sync_agent.report.output import (
+    STATE_STYLES,
+    Column,
+    Output,
+    print_fields,
+    print_line,
+    print_rows,
+)
 from sync_agent.report.progress import Progress
 
 if TYPE_CHECKING:
@@ -99,7 +106,7 @@ async def _run(folder: Path, *, keep: bool, seed: int, elements: int, output: Ou
             rehearsal.leave()
         report = _report(result, rehearsal, time.monotonic() - began, keep=keep)
         if output is Output.JSON:
-            print_line(to_json(report))
+            print_fields(report, output=output)
         else:
             _print(report)
     return keep

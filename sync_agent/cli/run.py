@@ -20,9 +20,7 @@ def run(
     adt_url: Annotated[
         str | None, typer.Option("--adt-url", help="Azure Digital Twins address (adt.url).")
     ] = None,
-    state: Annotated[
-        Path | None, typer.Option("--state", help="State file (state.path).")
-    ] = None,
+    state: Annotated[Path | None, typer.Option("--state", help="State file (state.path).")] = None,
 ) -> None:
     """Keep the twins true until stopped: inventory, telemetry, health and flags.
 

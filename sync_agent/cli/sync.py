@@ -116,22 +116,20 @@ def _show(plan: Plan) -> None:
 
 
 def _rows(changes: Sequence[Change]) -> Iterator[dict[str, Any]]:
-    """Yield a row per change, or one for all of a kind when they are many."""
+    """Yield a row per change; of many creations of a kind only how many, of others the first."""
     groups: dict[tuple[str, str], list[Change]] = defaultdict(list)
     for change in changes:
         kind = reading.type_name(change.kind) if change.twin else change.kind
         groups[change.action.value, kind].append(change)
     for (action, kind), group in groups.items():
-        for change in group[:CHANGES_SHOWN]:
-            yield {
-                "change": action,
-                "kind": kind,
-                "element": change.element,
-                "what": _what(change),
-            }
-        if len(group) > CHANGES_SHOWN:
-            more = f"and {len(group) - CHANGES_SHOWN:,} more"
-            yield {"change": action, "kind": kind, "element": more, "what": ""}
+        many = len(group) > CHANGES_SHOWN
+        listed = [] if many and action == "+" else group[:CHANGES_SHOWN]
+        for change in listed:
+            what = _what(change)
+            yield {"change": action, "kind": kind, "element": change.element, "what": what}
+        if many:
+            rest = f"{len(group) - len(listed):,}{' more' if listed else ''}"
+            yield {"change": action, "kind": kind, "element": rest, "what": ""}
 
 
 def _what(change: Change) -> str:

@@ -1,8 +1,8 @@
 """What Azure Digital Twins refuses in a model although DTDL allows it.
 
-Source: Azure Digital Twins, "DTDL: service-specific notes": no commands; a component's interface has no components of
-its own; a v2 interface neither extends nor contains a v3 one; inheritance at most ten deep; an interface
-is at most 1 MiB of text.
+Source: Azure Digital Twins, "DTDL: service-specific notes": no commands; a component's interface
+has no components of its own; a v2 interface neither extends nor contains a v3 one; inheritance at
+most ten deep; an interface is at most 1 MiB of text.
 """
 
 from __future__ import annotations

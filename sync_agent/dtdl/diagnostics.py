@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class Diagnostic:
     """One finding: a code, where it is, what it is, and what to do.
 
-    ``model`` is the interface's id ("" when it has none), ``pointer`` the JSON pointer inside the document,
+    ``model`` is the interface's id ("" when it has none), ``pointer`` the JSON pointer inside the
+    document,
     ``source`` the file or request part it came from.
     """
 
@@ -22,4 +23,6 @@ class Diagnostic:
 
     def __str__(self) -> str:
         place = " ".join(part for part in (self.source, self.model, self.pointer) if part)
-        return f"{place}: {self.message} [{self.code}]" if place else f"{self.message} [{self.code}]"
+        return (
+            f"{place}: {self.message} [{self.code}]" if place else f"{self.message} [{self.code}]"
+        )

@@ -1,8 +1,8 @@
 """Digital Twin Model Identifiers: syntax and versions.
 
-``dtmi:<segment>(:<segment>)*[;<version>]`` where a segment starts with a letter, does not end with an
-underscore, and a version is one to nine digits without a leading zero, in DTDL v3 optionally with a
-minor part (``;1.2``). Source: DTDL v2 and v3 specification, "Digital Twin Model Identifier".
+``dtmi:<segment>(:<segment>)*[;<version>]`` where a segment starts with a letter, does not end with
+an underscore, and a version is one to nine digits without a leading zero, in DTDL v3 optionally
+with a minor part (``;1.2``). Source: DTDL v2 and v3 specification, "Digital Twin Model Identifier".
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The elements of a DTDL model as values: interfaces, their contents, and schemas.
 
-Source: DTDL v2 and v3 specification. Only what the product acts on is kept; ``document`` of an interface is
-the JSON it was read from, for upload and display.
+Source: DTDL v2 and v3 specification. Only what the product acts on is kept; ``document`` of an
+interface is the JSON it was read from, for upload and display.
 """
 
 from __future__ import annotations

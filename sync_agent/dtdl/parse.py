@@ -1,8 +1,8 @@
 """DTDL JSON to interfaces, with every diagnostic in one pass.
 
-Documents are interfaces of DTDL v2 or v3. An interface with an error gives diagnostics and no element, so
-what comes out is sound. Codes are the official parser's where it has one. Source: DTDL v2 and v3
-specification; Azure Digital Twins' restrictions stand apart, in ``adt_profile``.
+Documents are interfaces of DTDL v2 or v3. An interface with an error gives diagnostics and no
+element, so what comes out is sound. Codes are the official parser's where it has one. Source: DTDL
+v2 and v3 specification; Azure Digital Twins' restrictions stand apart, in ``adt_profile``.
 """
 
 from __future__ import annotations
@@ -160,7 +160,9 @@ class _Reader:
                 self.schemas[schema["@id"]] = schema
             else:
                 self.report(
-                    "missingId", f"/schemas/{number}", "a schema in `schemas` needs an @id to refer to"
+                    "missingId",
+                    f"/schemas/{number}",
+                    "a schema in `schemas` needs an @id to refer to",
                 )
 
     def _extends(self, extends: Any) -> tuple[str, ...]:
@@ -316,11 +318,15 @@ class _Reader:
     def _map(self, schema: Mapping[str, Any], pointer: str, name: str, depth: int) -> MapSchema:
         key, value = schema.get("mapKey"), schema.get("mapValue")
         if not isinstance(key, dict) or not isinstance(value, dict):
-            self.report("missingRequiredProperty", pointer, f"map {name!r} needs mapKey and mapValue")
+            self.report(
+                "missingRequiredProperty", pointer, f"map {name!r} needs mapKey and mapValue"
+            )
             return MapSchema(Primitive.STRING)
         if key.get("schema") != "string":
             self.report("mapKey", f"{pointer}/mapKey", "the key of a map must be a string")
-        return MapSchema(self.schema(value.get("schema"), f"{pointer}/mapValue/schema", name, depth))
+        return MapSchema(
+            self.schema(value.get("schema"), f"{pointer}/mapValue/schema", name, depth)
+        )
 
     def _enum(self, schema: Mapping[str, Any], pointer: str, name: str) -> EnumSchema:
         value_schema = schema.get("valueSchema")
@@ -374,7 +380,7 @@ class _Reader:
                 "invalidName",
                 f"{pointer}/name",
                 f"{name!r} is not a name",
-                f"letters, digits and _, starting with a letter, not ending with _, at most {limit}",
+                f"letters, digits and _, first a letter, last no _, at most {limit}",
             )
         return name
 
@@ -409,7 +415,9 @@ def _is_extension(key: str) -> bool:
 
 
 def _no_schema(model: str, name: str, schema: str) -> str:
-    return f"{name!r} of {model} has the schema {schema!r}, which is neither an id nor a known schema"
+    return (
+        f"{name!r} of {model} has the schema {schema!r}, which is neither an id nor a known schema"
+    )
 
 
 _PRIMITIVE_NAMES = frozenset(primitive.value for primitive in Primitive)

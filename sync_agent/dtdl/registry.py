@@ -1,7 +1,8 @@
 """Models that know each other: inheritance, contents, model tests and upload order.
 
-A registry is immutable; adding or removing models gives a new one. What is derived (ancestors, flattened
-contents) is worked out once per model and kept, so a lookup in a hot path is a dict access.
+A registry is immutable; adding or removing models gives a new one. What is derived (ancestors,
+flattened contents) is worked out once per model and kept, so a lookup in a hot path is a dict
+access.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ class ModelRegistry:
         return True
 
     def upload_order(self) -> tuple[str, ...]:
-        """Return all ids so that each comes after what it depends on (cycles in their given order)."""
+        """Return all ids, each after what it depends on (cycles in their given order)."""
         order: dict[str, None] = {}
         for root in self._interfaces:
             if root in order:

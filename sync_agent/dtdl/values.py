@@ -1,11 +1,13 @@
 """Is this JSON value valid for this schema, and this document for its model?
 
 Used wherever a value is about to be stored: inventory, patches, and the stub. Source: DTDL
-specification, "Primitive schemas" and "Complex schemas"; Azure Digital Twins, "Twin document" rules.
+specification, "Primitive schemas" and "Complex schemas"; Azure Digital Twins, "Twin document"
+rules.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -54,8 +56,8 @@ _GEOMETRY_DEPTH = {
 class Violation:
     """A part of a twin that its model does not allow.
 
-    ``path`` is the name of the property or component (dotted inside one), ``owner`` the component it
-    is on ("" for the twin itself), ``expected`` the schema's name where the type is wrong.
+    ``path`` is the name of the property or component (dotted inside one), ``owner`` the component
+    it is on ("" for the twin itself), ``expected`` the schema's name where the type is wrong.
     """
 
     path: str
@@ -80,7 +82,11 @@ def check_value(schema: Schema, value: Any, depth: int = 0) -> str | None:
             return f"{value!r} is not one of {', '.join(map(str, allowed))}"
         case ArraySchema(element=element):
             return _check_items(
-                value, list, "an array", lambda: ((str(i), element, v) for i, v in enumerate(value)), depth
+                value,
+                list,
+                "an array",
+                lambda: ((str(i), element, v) for i, v in enumerate(value)),
+                depth,
             )
         case MapSchema(value=item):
             return _check_items(
@@ -139,7 +145,10 @@ def check_relationship(
 
 
 def _violations(
-    registry: ModelRegistry, contents: Mapping[str, Content], document: Mapping[str, Any], owner: str
+    registry: ModelRegistry,
+    contents: Mapping[str, Content],
+    document: Mapping[str, Any],
+    owner: str,
 ) -> Iterator[Violation]:
     for name, value in document.items():
         if name.startswith("$"):
@@ -238,7 +247,7 @@ def _whole(bound: int) -> Callable[[Any], str | None]:
     def check(value: Any) -> str | None:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return f"must be a whole number, not {_kind(value)}"
-        if value != value or abs(value) == float("inf") or value != int(value):
+        if not math.isfinite(value) or value != int(value):
             return f"must be a whole number, not {value}"
         return None if -bound <= value < bound else f"must be {-bound} to {bound - 1}, not {value}"
 

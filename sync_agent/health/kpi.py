@@ -47,8 +47,8 @@ class Deviation(StrEnum):
 class Kpi:
     """A KPI over twin properties.
 
-    ``properties`` are the readings that feed it; where ``references`` are given, one for each of them,
-    the value is how far the reading lies below (or above) its reference, and the
+    ``properties`` are the readings that feed it; where ``references`` are given, one for each of
+    them, the value is how far the reading lies below (or above) its reference, and the
     worst of them counts. ``cap`` limits the whole score when this KPI is at its worst: 0 lets it
     pull the score to 0, 1 only by its weight.
     """
@@ -83,9 +83,9 @@ class Kpi:
         if number is None or not self.references:
             return number
         reference = _number(attributes.get(self.references[self.properties.index(name)]))
-        # Rounded, so that a level of -57.1 against -47.1 is exactly on a limit of 10, not a hair off.
         if reference is None:
             return None
+        # Rounded, so that -57.1 against -47.1 lies exactly on a limit of 10, not a hair off it.
         below = round(reference - number, 9)
         return below if self.deviation is Deviation.BELOW else -below
 

@@ -1,6 +1,7 @@
 """The score of one period: how good its KPIs are together, which is worst, and in words why.
 
-``score = 100 * min(sum(w*u)/sum(w), min(c + (1-c)*u))`` over the KPIs that have a value, with utility
+``score = 100 * min(sum(w*u)/sum(w), min(c + (1-c)*u))`` over the KPIs that have a value, with
+utility
 ``u``, weight ``w`` and cap ``c``: a weighted mean that one bad KPI can pull down to its cap.
 """
 
@@ -17,7 +18,7 @@ EXPLAINED_MAX = 3
 
 @dataclass(frozen=True, slots=True)
 class PeriodScore:
-    """What one period came to: ``score`` 0..100, ``coverage_pct`` the weight of KPIs with a value."""
+    """What one period came to: ``score`` 0..100, ``coverage_pct`` by weight of the KPIs."""
 
     score: float
     coverage_pct: float

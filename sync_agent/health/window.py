@@ -1,21 +1,23 @@
 """An element's health over event time: periods, verdicts, and states that do not flap.
 
-Readings fall into periods by their event time. A period is closed by the first reading of a later one, or
-by ``close``; it is scored, and its band (good, degraded, critical) becomes a verdict.
+Readings fall into periods by their event time. A period is closed by the first reading of a later
+one, or by ``close``; it is scored, and its band (good, degraded, critical) becomes a verdict.
 
 - A state gets worse when ``breaches`` of the last ``of`` verdicts are at least that bad, and better
   after ``clean`` verdicts in a row that are better.
-- A period without data gives no verdict: it is neither a breach nor clean, and "the last three" means the
+- A period without data gives no verdict: it is neither a breach nor clean, and "the last three"
+means the
   last three periods *with* data. (Elements that report every 64 s leave a minute out now and then.)
-- After ``STALE_PERIODS`` whole periods without data a healthy element is ``unknown``, never green. A degraded
+- After ``STALE_PERIODS`` whole periods without data a healthy element is ``unknown``, never green.
+A degraded
   one stays degraded: silence must not hide a known problem. Data brings the state back.
 - Less than ``COVERAGE_MIN_PCT`` of the KPI weight makes a healthy verdict ``unknown`` too.
 - The twin's own states overrule: administratively locked is ``maintenance``, operationally disabled
   is ``down`` (X.731).
 - A reading of a period that is closed is late: it changes no verdict.
 
-The outcome depends only on the readings and their times, not on how they came in batches. Values are
-immutable and small; the caller keeps one ``ElementHealth`` per element.
+The outcome depends only on the readings and their times, not on how they came in batches. Values
+are immutable and small; the caller keeps one ``ElementHealth`` per element.
 """
 
 from __future__ import annotations
@@ -67,8 +69,8 @@ class Gathered:
 class ElementHealth:
     """Where one element stands: its open period, its recent verdicts and its state.
 
-    Periods are numbered from the epoch (time divided by the period's length); ``level`` is what the verdicts
-    say (None before the first), ``state`` what is shown.
+    Periods are numbered from the epoch (time divided by the period's length); ``level`` is what
+    the verdicts say (None before the first), ``state`` what is shown.
     """
 
     open_period: int | None = None
@@ -115,7 +117,8 @@ def observe(
 ) -> tuple[ElementHealth, tuple[Transition, ...]]:
     """Take in readings of one moment; those of a later period close the open one first.
 
-    ``attributes`` are the twin's properties, for references and states. A late reading changes nothing.
+    ``attributes`` are the twin's properties, for references and states. A late reading changes
+    nothing.
     """
     values = _kpi_values(profile, attributes, readings)
     period = time_ms // profile.period_ms
@@ -156,7 +159,7 @@ def close(
 
 
 def health_values(profile: Profile, health: ElementHealth) -> Document:
-    """Return the properties of the twin's ``health`` component; None means it is not to be there."""
+    """Return the properties of the twin's ``health`` component; None: not to be there."""
     period = health.period
     return {
         "state": health.state.value,
@@ -193,9 +196,7 @@ def _kpi_values(
 def _gather(kpi: Kpi, so_far: Gathered | None, value: float) -> Gathered:
     if so_far is None:
         return Gathered(value, value, 1, value)
-    return Gathered(
-        kpi.worse(so_far.worst, value), so_far.total + value, so_far.count + 1, value
-    )
+    return Gathered(kpi.worse(so_far.worst, value), so_far.total + value, so_far.count + 1, value)
 
 
 def _verdict(profile: Profile, health: ElementHealth) -> ElementHealth:

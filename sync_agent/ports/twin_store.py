@@ -1,7 +1,7 @@
-"""What the agent needs of a twin service: read, write, and models. Each port has at most six methods.
+"""What the agent needs of a twin service: read, write, models; at most six methods each.
 
-Implementations: ``azure.twin_store`` (azure-digitaltwins-core, against ADT or the stub). Every method
-raises from the ``ServiceError`` branch of ``errors`` and nothing else.
+Implementations: ``azure.twin_store`` (azure-digitaltwins-core, against ADT or the stub). Every
+method raises from the ``ServiceError`` branch of ``errors`` and nothing else.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class TwinWriter(Protocol):
     """Writes one thing at a time; an ``etag`` makes the write conditional (``If-Match``)."""
 
     async def put_twin(self, twin: Twin, *, only_if_absent: bool = False) -> Twin:
-        """Create or wholly replace a twin; with ``only_if_absent`` raise PreconditionError if it exists."""
+        """Create or wholly replace a twin; ``only_if_absent`` refuses one that exists (412)."""
         ...
 
     async def patch_twin(

@@ -1,7 +1,8 @@
 """A recorded time series as rows in event-time order: CSV or NDJSON, plain or gzip.
 
-Which columns hold time, element, labels and values is the ``Layout``. Files are often grouped by element, so rows are
-sorted by time, rows of one moment in file order; for that they are all held in memory, at most
+Which columns hold time, element, labels and values is the ``Layout``. Files are often grouped by
+element, so rows are sorted by time, rows of one moment in file order; for that they are all held
+in memory, at most
 ``ROWS_MAX`` (about 250 bytes each).
 """
 
@@ -13,7 +14,6 @@ import json
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 

@@ -1,8 +1,8 @@
 """The stub as one process: Azure Digital Twins over HTTP and Event Hubs over AMQP, on loopback.
 
-Both serve from the event loop that calls ``start``. What is stored is durable through a restart when there
-is a data folder, and gone with the process when there is none. Nothing listens beyond loopback unless
-it is told to, and then it demands a token and a key of its own.
+Both serve from the event loop that calls ``start``. What is stored is durable through a restart
+when there is a data folder, and gone with the process when there is none. Nothing listens beyond
+loopback unless it is told to, and then it demands a token and a key of its own.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import errno
 import ipaddress
 import socket
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -156,9 +156,9 @@ class StubServer:
 class _QuietServer(uvicorn.Server):
     """Leaves signals to the process: whoever runs the stub decides how it ends."""
 
-    def capture_signals(self):  # type: ignore[no-untyped-def]  # noqa: ANN201 - uvicorn's own signature
+    def capture_signals(self):  # type: ignore[no-untyped-def]
         """Take no signal."""
-        return suppress()
+        return nullcontext()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -10,8 +10,8 @@ Bindings are declared in TOML::
     missing = [-99.9]                                  # values the source writes for "no reading"
     scale = 1.0                                        # multiplies numbers
 
-A metric that no binding names goes to the property of its own name, if the model has one. Of several
-bindings that fit, the one with the most labels wins, then the first.
+A metric that no binding names goes to the property of its own name, if the model has one. Of
+several bindings that fit, the one with the most labels wins, then the first.
 """
 
 from __future__ import annotations
@@ -103,11 +103,10 @@ class Binder:
             elif value is None or value == "" or (rule and value in rule.missing):
                 missing.append(metric)
             else:
-                if rule and rule.scale != 1.0 and type(value) in (int, float):
-                    value = value * rule.scale
-                fault = check_value(target.schema, value)
+                reading = _scaled(value, rule.scale if rule else 1.0)
+                fault = check_value(target.schema, reading)
                 if fault is None:
-                    readings[name] = value
+                    readings[name] = reading
                 else:
                     invalid.append(f"{metric}: {fault}")
         return Bound(
@@ -139,3 +138,8 @@ class Binder:
                 name: content for name, content in contents.items() if isinstance(content, Property)
             }
         return self._properties[model]
+
+
+def _scaled(value: JsonValue, scale: float) -> JsonValue:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return value * scale if is_number and scale != 1.0 else value

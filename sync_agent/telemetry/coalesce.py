@@ -1,11 +1,12 @@
 """Many samples, one patch per twin: of each property the newest reading by event time stands.
 
-A twin may be written ten times a second and reports arrive faster than that, so a batch of samples becomes at most
-one patch a twin. What is dropped was superseded, never lost: each sample is counted as
-applied (a reading of it stands on the twin) or coalesced (all of its readings were superseded).
+A twin may be written ten times a second and reports arrive faster than that, so a batch of samples
+becomes at most one patch a twin. What is dropped was superseded, never lost: each sample is
+counted as applied (a reading of it stands on the twin) or coalesced (all of its readings were
+superseded).
 
-The result does not depend on how samples are split into batches nor on repeats: a reading older than
-what the twin holds never wins, an equal one is not written again.
+The result does not depend on how samples are split into batches nor on repeats: a reading older
+than what the twin holds never wins, an equal one is not written again.
 """
 
 from __future__ import annotations
@@ -36,8 +37,9 @@ class TwinUpdate:
     def patch(self) -> list[Document]:
         """Return the JSON Patch: each value with its event time as the property's ``sourceTime``.
 
-        ``add`` only: it replaces what is there and, unlike ``replace``, works on a property never set,
-        so the patch may be repeated. Source: adt "JSON Patch", api-version 2022-05-31 and later.
+        ``add`` only: it replaces what is there and, unlike ``replace``, works on a property never
+        set, so the patch may be repeated. Source: adt "JSON Patch", api-version 2022-05-31 and
+        later.
         """
         patch: list[Document] = []
         for name, reading in self.values.items():
@@ -55,13 +57,11 @@ class Coalesced:
     applied: frozenset[int]
 
 
-def coalesce(
-    samples: Sequence[Bound], known: Mapping[str, Mapping[str, Reading]]
-) -> Coalesced:
+def coalesce(samples: Sequence[Bound], known: Mapping[str, Mapping[str, Reading]]) -> Coalesced:
     """Reduce samples to one update per twin, given the readings each twin holds already.
 
-    Of readings with the same event time the later sample wins. A winner that the twin already holds with
-    the same time and value is counted as applied and not written again.
+    Of readings with the same event time the later sample wins. A winner that the twin already
+    holds with the same time and value is counted as applied and not written again.
     """
     winners = _winners(enumerate(samples))
     updates: dict[str, dict[str, Reading]] = {}

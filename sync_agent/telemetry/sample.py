@@ -1,4 +1,4 @@
-"""A sample: what one element reported at one moment, before it is known what it means for a twin."""
+"""A sample: what one element reported at one moment, not yet in terms of its twin."""
 
 from __future__ import annotations
 

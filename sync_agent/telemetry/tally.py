@@ -9,9 +9,9 @@ from dataclasses import dataclass
 class Tally:
     """Counts of samples ("rows") by what became of them; ``rows`` is always the sum of the rest.
 
-    ``applied``: a reading of it stands on its twin. ``coalesced``: all its readings were superseded by
-    newer ones before they were written. ``missing``: it held no value (a sentinel, an empty
-    field). ``dead_lettered``: it could not be used and is kept with the reason.
+    ``applied``: a reading of it stands on its twin. ``coalesced``: all its readings were
+    superseded by newer ones before they were written. ``missing``: it held no value (a sentinel,
+    an empty field). ``dead_lettered``: it could not be used and is kept with the reason.
     """
 
     rows: int = 0

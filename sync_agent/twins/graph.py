@@ -1,7 +1,8 @@
 """A twin graph in memory: documents by id, edges by either end.
 
 It is what the reference interpreter queries and what a diff compares. Documents are the service's
-own (``$dtId``, ``$metadata``, ...), so a row of a query is a document as it stands. Insertion order is kept.
+own (``$dtId``, ``$metadata``, ...), so a row of a query is a document as it stands. Insertion
+order is kept.
 """
 
 from __future__ import annotations

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-JsonValue: TypeAlias = Any  # None | bool | int | float | str | list[JsonValue] | dict[str, JsonValue]
+JsonValue: TypeAlias = (
+    Any  # None | bool | int | float | str | list[JsonValue] | dict[str, JsonValue]
+)
 Document: TypeAlias = dict[str, JsonValue]
 
 

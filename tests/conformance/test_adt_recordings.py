@@ -1,4 +1,4 @@
-"""Recorded exchanges with the real service, replayed against the stub one session after the other."""
+"""Recorded exchanges with the real service, replayed against the stub by session."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def built(exchange: dict[str, Any]) -> bool:
 
 def seeds(sessions: list[list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
     """Return the definition of every model that any session uploads."""
-    models = {}
+    models: dict[str, dict[str, Any]] = {}
     for session in sessions:
         for exchange in session:
             body = exchange["req_body"]

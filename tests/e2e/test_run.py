@@ -1,4 +1,4 @@
-"""The agent as a process over real sockets: it drains, it survives a kill, and it says what is wrong."""
+"""The agent as a process: it drains, it survives a kill, and it says what is wrong."""
 
 from __future__ import annotations
 
@@ -305,7 +305,7 @@ def test_a_hub_that_goes_away_ends_the_agent_with_a_message_and_loses_nothing(
         place = Place(stub, tmp_path)
         place.write()
         agent = place.start()
-        until(lambda: (place.folder / "state.db").exists(), agent)
+        until((place.folder / "state.db").exists, agent)
         time.sleep(1.0)
     code, errors = ended(agent)
     assert code == 1
@@ -315,7 +315,7 @@ def test_a_hub_that_goes_away_ends_the_agent_with_a_message_and_loses_nothing(
 
 def test_two_agents_on_one_state_file_are_told_apart(place: Place) -> None:
     agent = place.start()
-    until(lambda: (place.folder / "state.db").exists(), agent)
+    until((place.folder / "state.db").exists, agent)
     code, errors = ended(place.start())
     assert code == 1
     assert "in use by another sync-agent" in errors

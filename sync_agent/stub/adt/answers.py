@@ -1,7 +1,7 @@
 """Refusals of the ADT data plane: status, code and the service's own wording.
 
-Texts follow recorded exchanges where there are any. Each refusal is raised as a ``Refusal`` where it is found and becomes a
-response in one place.
+Texts follow recorded exchanges where there are any. Each refusal is raised as a ``Refusal`` where
+it is found and becomes a response in one place.
 """
 
 from __future__ import annotations

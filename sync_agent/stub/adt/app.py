@@ -157,9 +157,7 @@ class AdtApp:
                 return _answer(instance.create_models(request.json()))
             case ("GET",):
                 wanted = [m for m in request.options.get("dependenciesFor", []) if m]
-                page, following = instance.list_models(
-                    asked, dependencies_for=wanted, whole=whole
-                )
+                page, following = instance.list_models(asked, dependencies_for=wanted, whole=whole)
                 return _listing(request, page, following, "Models")
             case ("GET", model_id):
                 return _answer(instance.get_model(model_id, whole=whole))
@@ -286,9 +284,7 @@ def _trace(scope: Scope) -> str:
     return f"00-{trace}-{secrets.token_hex(8)}-01"
 
 
-def _json(
-    status: int, body: Any, headers: tuple[tuple[str, str], ...] = ()
-) -> Response:
+def _json(status: int, body: Any, headers: tuple[tuple[str, str], ...] = ()) -> Response:
     content = (("content-type", "application/json; charset=utf-8"), *headers)
     return Response(status, msgspec.json.encode(body), content)
 
@@ -304,9 +300,7 @@ def _listing(
     request: Request, page: list[Any], following: str, name: str, *, link_first: bool = False
 ) -> Response:
     link = _next_link(request, name, following) if following else None
-    body = (
-        {"nextLink": link, "value": page} if link_first else {"value": page, "nextLink": link}
-    )
+    body = {"nextLink": link, "value": page} if link_first else {"value": page, "nextLink": link}
     return _json(200, body)
 
 
@@ -335,9 +329,11 @@ def _unreadable(error: PatchUnreadable) -> Response:
     column = len(json.dumps(error.value)) + 1
     errors = {
         f"[{error.index}]": [
-            f'Error converting value "{error.value}" to type'
-            " 'Microsoft.AspNetCore.JsonPatch.Operations.Operation'."
-            f" Path '[{error.index}]', line 1, position {column}."
+            (
+                f'Error converting value "{error.value}" to type'
+                " 'Microsoft.AspNetCore.JsonPatch.Operations.Operation'."
+                f" Path '[{error.index}]', line 1, position {column}."
+            )
         ]
     }
     if error.names_document:

@@ -1,7 +1,8 @@
 """One stub instance's data plane: what each operation does, without HTTP.
 
-An operation takes what the request said and returns an ``Answer``, or raises a ``Refusal``. The order of
-checks is the recorded one: the body, then what the path names, then conditions, then content.
+An operation takes what the request said and returns an ``Answer``, or raises a ``Refusal``. The
+order of checks is the recorded one: the body, then what the path names, then conditions, then
+content.
 """
 
 from __future__ import annotations
@@ -110,9 +111,7 @@ class Instance:
             wanted = self._with_dependencies(dependencies_for)
         size = min(asked.page_size or MODELS_PER_PAGE, PAGE_MAX)
         after = _position(asked.continuation)
-        found = [
-            m for m in self.db.models(after=after) if wanted is None or m.id in wanted
-        ]
+        found = [m for m in self.db.models(after=after) if wanted is None or m.id in wanted]
         page = found[:size]
         following = str(page[-1].pk) if len(found) > size else ""
         return [_model_metadata(m, whole=whole) for m in page], following
@@ -321,9 +320,7 @@ class Instance:
         _check_if_match_form(asked)
         document = self._twin(twin_id)
         _check_if_match(asked, document)
-        result = patched_twin(
-            document, operations, self.db.registry, now=_now(), etag=_new_etag()
-        )
+        result = patched_twin(document, operations, self.db.registry, now=_now(), etag=_new_etag())
         if result["$metadata"]["$model"] != document["$metadata"]["$model"]:
             self._refuse_decommissioned(result["$metadata"]["$model"])
         with self.db.writing():
@@ -452,9 +449,7 @@ def _operations(patch: Any, *, names_document: bool) -> list[Document]:
 
 def _check_if_none_match(asked: Asked) -> None:
     if asked.if_none_match not in (None, "*"):
-        raise bad_request(
-            "Invalid If-None-Match header value. Allowed value(s): If-None-Match: *"
-        )
+        raise bad_request("Invalid If-None-Match header value. Allowed value(s): If-None-Match: *")
 
 
 def _check_if_match_form(asked: Asked) -> None:
@@ -476,9 +471,7 @@ def _check_if_match(asked: Asked, document: Document) -> None:
 def _check_id(identifier: str) -> None:
     # The service publishes no rule; a bound and no control characters are the stub's choice.
     if not 1 <= len(identifier) <= ID_MAX or any(ord(c) < 32 or ord(c) == 127 for c in identifier):
-        raise bad_request(
-            f"An id must have 1 to {ID_MAX} characters and no control characters."
-        )
+        raise bad_request(f"An id must have 1 to {ID_MAX} characters and no control characters.")
 
 
 def _now() -> str:
@@ -495,4 +488,3 @@ def _upload_time() -> str:
 
 def _new_etag() -> str:
     return f'W/"{uuid.uuid4()}"'
-

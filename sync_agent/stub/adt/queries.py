@@ -1,7 +1,7 @@
 """The query operation: parse, check, lower, page.
 
-A continuation token is a text of JSON that holds the query, as the service's does, so a later page needs
-nothing else. A page of one collection goes on behind a row's key and costs what it returns.
+A continuation token is a text of JSON that holds the query, as the service's does, so a later page
+needs nothing else. A page of one collection goes on behind a row's key and costs what it returns.
 """
 
 from __future__ import annotations
@@ -65,9 +65,7 @@ def run_query(db: TwinDb, body: Any, asked: Asked) -> QueryAnswer:
     return _page(db, query, lowered, place, asked)
 
 
-def _page(
-    db: TwinDb, query: Query, lowered: Lowered, place: _Place, asked: Asked
-) -> QueryAnswer:
+def _page(db: TwinDb, query: Query, lowered: Lowered, place: _Place, asked: Asked) -> QueryAnswer:
     size = max(1, min(asked.page_size or PAGE_DEFAULT, PAGE_MAX))
     if query.top is not None:
         size = min(size, query.top - place.returned)
@@ -121,9 +119,10 @@ def _token(place: _Place) -> str:
 def _read_token(token: Any) -> _Place:
     try:
         given = json.loads(token)
-        place = _Place(given["_q"], int(given["_tr"]), int(given["_rc"]), int(given["_pn"]))
+        text: Any = given["_q"]
+        place = _Place(str(text), int(given["_tr"]), int(given["_rc"]), int(given["_pn"]))
     except (TypeError, ValueError, KeyError, RecursionError) as error:
         raise bad_request("The continuation token is not valid.", "BadRequest") from error
-    if not isinstance(place.text, str) or min(place.returned, place.mark) < 0:
+    if not isinstance(text, str) or min(place.returned, place.mark) < 0:
         raise bad_request("The continuation token is not valid.", "BadRequest")
     return place

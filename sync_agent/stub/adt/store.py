@@ -136,7 +136,7 @@ class TwinDb:
         self._db.execute("DELETE FROM models WHERE id = ?", (model_id,))
 
     def models_of(self, of: str, exact: bool) -> list[str]:
-        """Return the ids of models, deleted ones that twins still have included, that are of one."""
+        """Return the ids of models that are of one, deleted ones with twins included."""
         used = (row[0] for row in self._db.execute("SELECT DISTINCT model FROM twins"))
         known = dict.fromkeys((*self.registry.ids, *used))
         return [m for m in known if self.registry.is_of_model(m, of, exact=exact)]
@@ -252,7 +252,7 @@ class TwinDb:
         self, end: str, twin_id: str, name: str | None, after: int, limit: int
     ) -> list[tuple[int, Document]]:
         rows = self._db.execute(
-            f"SELECT pk, json(document) FROM relationships WHERE {end} = ? AND pk > ?"  # noqa: S608 - one of two column names
+            f"SELECT pk, json(document) FROM relationships WHERE {end} = ? AND pk > ?"  # noqa: S608 - own words
             " AND (? IS NULL OR name = ?) ORDER BY pk LIMIT ?",
             (twin_id, after, name, name, limit),
         )
@@ -260,7 +260,9 @@ class TwinDb:
 
     def _failure(self, error: Exception) -> StoreError:
         full = isinstance(error, apsw.FullError) or "full" in str(error)
-        remedy = "free space on that disk" if full else "check the folder, or use another --data-dir"
+        remedy = (
+            "free space on that disk" if full else "check the folder, or use another --data-dir"
+        )
         return StoreError(f"stub store {self._path}: {error}", remedy=remedy)
 
 

@@ -111,16 +111,11 @@ def component_of(document: Document, component: str) -> Document | None:
 
 def without_update_times(document: Document) -> Document:
     """Return a document as api-versions before 2022-05-31 show it."""
-    shown = {}
-    for name, value in document.items():
-        if name == "$lastUpdateTime":
-            continue
-        if name == "$metadata" and isinstance(value, dict):
-            value = {k: v for k, v in value.items() if k != "$lastUpdateTime"}
-        elif isinstance(value, dict):
-            value = without_update_times(value)
-        shown[name] = value
-    return shown
+    return {
+        name: without_update_times(value) if isinstance(value, dict) else value
+        for name, value in document.items()
+        if name != "$lastUpdateTime"
+    }
 
 
 @dataclass(slots=True)
@@ -160,9 +155,7 @@ def _read_metadata(plan: _Plan, operation: Document, owner: str, inner: tuple[st
         case ("$metadata", "$model") if not owner and operation["op"] == "replace":
             plan.model = str(value)
         case ("$metadata", name, "sourceTime"):
-            plan.source_times.append(
-                (owner, name, None if operation["op"] == "remove" else value)
-            )
+            plan.source_times.append((owner, name, None if operation["op"] == "remove" else value))
         case _:
             raise patch_invalid(f"Could not resolve path {operation['path']}.")
 
@@ -239,9 +232,7 @@ def _long_text(value: Any, name: str = "") -> str | None:
     if isinstance(value, str):
         too_long = len(value) > TEXT_BYTES_MAX // 4 and len(value.encode()) > TEXT_BYTES_MAX
         return name if too_long else None
-    items = value.items() if isinstance(value, dict) else ()
     if isinstance(value, list):
-        items = ((name, item) for item in value)
+        return next((found for item in value if (found := _long_text(item, name))), None)
+    items = value.items() if isinstance(value, dict) else ()
     return next((found for key, item in items if (found := _long_text(item, key))), None)
-
-

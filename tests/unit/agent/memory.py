@@ -10,7 +10,7 @@ from sync_agent.twins.twin import Document, Twin
 
 
 class MemoryTwins:
-    """Twins by id; ``writes`` lists what was patched; ``fail_next`` raises instead, before or after."""
+    """Twins by id; ``writes`` lists the patches; ``fail_next`` raises, before or after one."""
 
     def __init__(self, *twins: Twin) -> None:
         self.documents: dict[str, Document] = {}

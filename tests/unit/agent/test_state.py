@@ -45,9 +45,7 @@ def test_a_committed_batch_is_there_after_a_reopen(path: Path) -> None:
         store.commit(outcome())
     with StateStore(path, stream="hub/$Default") as store:
         assert store.positions() == {"0": Position(7, 60_000)}
-        assert store.tally() == Tally(
-            rows=3, applied=2, coalesced=0, missing=0, dead_lettered=1
-        )
+        assert store.tally() == Tally(rows=3, applied=2, coalesced=0, missing=0, dead_lettered=1)
         assert [t.after for t in store.transitions()] == ["degraded"]
         assert [d.reason for d in store.dead_letters()] == ["no twin L9"]
         assert store.health() == [

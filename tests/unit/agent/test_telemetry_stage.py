@@ -25,7 +25,7 @@ from tests.unit.agent.memory import MemoryTwins
 
 MINUTE = 60_000
 LINK = "dtmi:test:Link;1"
-MODELS = [
+MODELS: list[dict[str, Any]] = [
     {
         "@context": "dtmi:dtdl:context;3",
         "@id": LINK,

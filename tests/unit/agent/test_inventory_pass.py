@@ -1,0 +1,117 @@
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from sync_agent.agent.inventory_pass import Inventory, InventoryLoop, inventory_of, read_mapping
+from sync_agent.agent.pace import Quotas
+from sync_agent.agent.settings import load_settings
+from sync_agent.errors import GuardError, InputError, SettingsError, UnavailableError
+from sync_agent.reconcile.guard import GuardLimits
+from tests.memory_service import MemoryService
+from tests.small_network import LINKS, MAPPING, MODELS, ROUTERS, SITES, Rows
+
+
+def write(folder: Path, sites: Rows = SITES, links: Rows = LINKS) -> None:
+    for name, usual, rows in (
+        ("sites.csv", SITES, sites),
+        ("routers.csv", ROUTERS, ROUTERS),
+        ("links.csv", LINKS, links),
+    ):
+        lines = [",".join(usual[0]), *(",".join(row.values()) for row in rows)]
+        (folder / name).write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture
+def inventory(tmp_path: Path) -> Inventory:
+    write(tmp_path)
+    (tmp_path / "mapping.toml").write_text(MAPPING)
+    return Inventory(
+        source=tmp_path,
+        mapping=tmp_path / "mapping.toml",
+        limits=GuardLimits(max_delete_count=10, max_delete_percent=50),
+        quotas=Quotas(1000, 1000, 1000, 1000),
+        at_once=4,
+    )
+
+
+async def test_a_pass_brings_the_twins_in_line_and_returns_those_it_wrote(
+    inventory: Inventory,
+) -> None:
+    service = MemoryService(MODELS)
+    loop = InventoryLoop(inventory, service, apply=True)
+    assert set(await loop()) == {"S1", "S2", "R1", "R2", "L1"}
+    assert set(await loop()) == set()
+    write(inventory.source, sites=[{**SITES[0], "label": "x"}, SITES[1]])
+    assert set(await loop()) == {"S1"}
+
+
+async def test_sound_records_go_through_and_the_others_are_logged(inventory: Inventory) -> None:
+    service = MemoryService(MODELS)
+    write(inventory.source, sites=[{**SITES[0], "latitude": "x"}, SITES[1]])
+    with capture_logs() as log:
+        await InventoryLoop(inventory, service, apply=True)()
+    assert service.graph.twin("S1") is None
+    assert service.graph.twin("S2") is not None
+    assert {"place": "sites.csv:2", "log_level": "warning"}.items() <= log[0].items()
+
+
+async def test_with_apply_off_nothing_is_written_and_the_difference_logged(
+    inventory: Inventory,
+) -> None:
+    service = MemoryService(MODELS)
+    with capture_logs() as log:
+        assert await InventoryLoop(inventory, service, apply=False)() == ()
+    assert service.log == []
+    assert log[-1]["create"] == 9
+
+
+async def test_a_plan_that_a_guard_refuses_is_not_begun(inventory: Inventory) -> None:
+    service = MemoryService(MODELS)
+    loop = InventoryLoop(inventory, service, apply=True)
+    await loop()
+    service.log.clear()
+    write(inventory.source, sites=[], links=[])
+    (inventory.source / "routers.csv").write_text(",".join(ROUTERS[0]) + "\n")
+    with pytest.raises(GuardError):
+        await loop()
+    assert service.log == []
+
+
+async def test_a_service_that_fails_in_the_middle_is_an_error_of_the_pass(
+    inventory: Inventory,
+) -> None:
+    service = MemoryService(MODELS)
+    service.fail["put", "R1"].append(UnavailableError("down", status=503))
+    loop = InventoryLoop(inventory, service, apply=True)
+    with pytest.raises(UnavailableError):
+        await loop()
+    assert await loop()
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [(None, "cannot be read: No such file"), (b"\xff", "is not UTF-8"), (b"x", "is not TOML")],
+)
+def test_a_mapping_that_cannot_be_read_is_told_by_name(
+    tmp_path: Path, data: bytes | None, said: str
+) -> None:
+    path = tmp_path / "mapping.toml"
+    if data is not None:
+        path.write_bytes(data)
+    with pytest.raises(InputError, match=rf"mapping\.toml: {said}"):
+        read_mapping(path)
+
+
+def test_the_inventory_is_made_of_the_settings(tmp_path: Path) -> None:
+    flags = {
+        "inventory.source": str(tmp_path),
+        "inventory.mapping": str(tmp_path / "m.toml"),
+        "inventory.max_delete_count": "7",
+        "limits.twin_ops_per_s": "3",
+    }
+    inventory = inventory_of(load_settings(None, flags, {}).settings)
+    assert inventory.limits.max_delete_count == 7
+    assert inventory.quotas.twin_ops_per_s == 3
+    with pytest.raises(SettingsError, match=r"inventory\.source"):
+        inventory_of(load_settings(None, {}, {}).settings)
