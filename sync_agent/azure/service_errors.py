@@ -79,6 +79,8 @@ def _retry_after(error: HttpResponseError) -> float | None:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
     if isinstance(error, AzureError) and error.inner_exception is not None:
         return str(error.inner_exception) or type(error.inner_exception).__name__
     return str(error).splitlines()[0] if str(error) else type(error).__name__

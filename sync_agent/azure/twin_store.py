@@ -1,15 +1,15 @@
 """Azure Digital Twins through azure-digitaltwins-core: the twin service's three ports.
 
 The SDK's own retries are off and tenacity decides here, in one place: throttling (with the
-service's wait),
-5xx and an unreachable service are tried again for ``retry_for_s``. A reset PATCH may have been
-applied already; it is repeated all the same because the patches of this house are idempotent
-(``add`` and guarded ``remove``). Conditional writes are not repeated after a reset: the first may
-have changed the ETag. Plain http is allowed to loopback addresses only.
+service's wait), 5xx and an unreachable service are tried again for ``retry_for_s``. A reset PATCH
+may have been applied already; it is repeated all the same because the patches of this house are
+idempotent (``add`` and guarded ``remove``). Conditional writes are not repeated after a reset: the
+first may have changed the ETag. Plain http is allowed to loopback addresses only.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -32,6 +32,7 @@ from sync_agent.errors import NotFoundError, ServiceError, SettingsError, Unreac
 from sync_agent.twins.twin import Document, Relationship, Twin
 
 REQUEST_MAX_S = 60.0
+CONNECT_MAX_S = 10.0
 PAGE_ROWS = 1_000
 MODELS_PER_CALL = 250
 CONNECTIONS_MAX = 128
@@ -66,9 +67,7 @@ class AzureTwinStore:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX),
-            timeout=aiohttp.ClientTimeout(total=REQUEST_MAX_S),
-            auto_decompress=False,
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX), auto_decompress=False
         )
         policy: dict[str, Any] = (
             {"authentication_policy": _PlainBearer(self._credential)} if self._plain else {}
@@ -77,7 +76,10 @@ class AzureTwinStore:
             self._url,
             self._credential,
             transport=AioHttpTransport(
-                session=self._session, session_owner=False, use_env_settings=False
+                session=self._session,
+                session_owner=False,
+                use_env_settings=False,
+                connection_timeout=CONNECT_MAX_S,
             ),
             retry_total=0,
             **policy,
@@ -214,7 +216,9 @@ class AzureTwinStore:
         ):
             with attempt:
                 try:
-                    return await work()
+                    # The transport's own limits are per read, and longer than anyone waits.
+                    async with asyncio.timeout(REQUEST_MAX_S):
+                        return await work()
                 except (AzureError, aiohttp.ClientError, TimeoutError, OSError) as error:
                     raise translated(error, self._host) from error
         raise AssertionError("tenacity ends with a result or an error")
