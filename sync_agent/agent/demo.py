@@ -3,48 +3,39 @@
 Seven stages, each by the means a user has: stub, models, inventory, agent, telemetry through the
 event hub, the agent's own figures, an ADT query for what is degraded. Nothing is read from the
 generator but what was injected, to compare the agent's flags with.
-
-Order: reports of one minute go out together, in time order per lane; an element always has the same
-lane (partition key), so its reports keep their order, and no partition runs ahead by more than
-a minute of event time.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
-import zlib
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from random import Random
 from typing import Protocol
 
 import sync_agent.sample
-from sync_agent.agent.compose import hub_address, twin_store
+from sync_agent.agent.compose import hub_sender, twin_store
 from sync_agent.agent.rehearsal import Rehearsal, StubPlace
+from sync_agent.agent.replay import replay
 from sync_agent.agent.settings import Settings, load_settings
-from sync_agent.azure.event_hub import HubSender
-from sync_agent.errors import SyncAgentError
-from sync_agent.ports.events import OutgoingEvent
 from sync_agent.sample.detection import Detection, StateChange, compare
-from sync_agent.sample.faults import MINUTE_MS, Scenario, make_scenario
+from sync_agent.sample.faults import Scenario, make_scenario
 from sync_agent.sample.hour import Report, report_count, sample_hour
 from sync_agent.sample.network import SampleNetwork
 from sync_agent.sample.operator import build_network
 from sync_agent.sample.tables import csv_files
+from sync_agent.telemetry.sample import Sample
 from sync_agent.telemetry.tally import Tally
 from sync_agent.twins.twin import Document
 
 HUB = "telemetry"
 PARTITIONS = 4
-LANES = 8
-REPORTS_PER_EVENT = 50
+ROWS_PER_EVENT = 100
 COMMAND_MAX_S = 1800.0
 SETTLE_MAX_S = 1800.0
-RETRY_FOR_S = 30.0
 MAPPING = "mapping.toml"
 
 # The stub has no quotas, so the demo does not wait for those of the service.
@@ -138,37 +129,29 @@ async def run_demo(
     )
 
 
-def events_of(reports: Iterable[Report]) -> Iterator[list[OutgoingEvent]]:
-    """Yield the events of one minute after the other; see the module's head for their order."""
-    for _, minute in groupby(reports, key=lambda report: report.time_ms // MINUTE_MS):
-        lanes: dict[str, list[Report]] = {}
-        for report in minute:
-            lane = zlib.crc32(report.element.encode()) % LANES
-            lanes.setdefault(f"lane-{lane}", []).append(report)
-        yield [
-            OutgoingEvent(_body(held[first : first + REPORTS_PER_EVENT]), lane)
-            for lane, held in lanes.items()
-            for first in range(0, len(held), REPORTS_PER_EVENT)
-        ]
-
-
-def _body(reports: list[Report]) -> bytes:
-    rows = [{"element": r.element, "time": r.time_ms, "values": r.values} for r in reports]
-    return json.dumps(rows, separators=(",", ":")).encode()
+def samples_of(reports: Iterable[Report]) -> Iterator[Sample]:
+    """Yield reports as the samples that go over the wire."""
+    for report in reports:
+        yield Sample(report.element, report.time_ms, report.values)
 
 
 async def _stream(
     settings: Settings, reports: Iterable[Report], rehearsal: Rehearsal, meter: Meter
 ) -> None:
-    address = hub_address(settings.event_hub)
-    if address is None:
-        raise SyncAgentError("the demo's settings name no event hub")
-    sender = HubSender(address, retry_for_s=RETRY_FOR_S)
+    def on_rows(_sent: int) -> None:
+        rehearsal.check_agent()
+        meter.update(rehearsal.rows())
+
+    sender = hub_sender(settings)
     try:
-        for events in events_of(reports):
-            await sender.send(events)
-            rehearsal.check_agent()
-            meter.update(rehearsal.rows())
+        await replay(
+            samples_of(reports),
+            sender,
+            speed=None,
+            rows_per_event=ROWS_PER_EVENT,
+            clock=time.monotonic,
+            on_rows=on_rows,
+        )
     finally:
         await sender.close()
 
