@@ -9,18 +9,19 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TypeVar
 
-from sync_agent.agent.runtime import Agent, Clock, InventoryRound, Pace, Rules
+from sync_agent.agent.inventory_pass import InventoryLoop, inventory_of, quotas_of
+from sync_agent.agent.pace import PacedTwins
+from sync_agent.agent.runtime import Agent, Clock, Pace, Rules
 from sync_agent.agent.settings import EventHubSettings, Settings, required
 from sync_agent.agent.state import StateStore
 from sync_agent.azure.event_hub import HubAddress, HubReceiver, HubSender
 from sync_agent.azure.identity import credential_for
 from sync_agent.azure.twin_store import AzureTwinStore
-from sync_agent.errors import InputError, SettingsError
+from sync_agent.errors import SettingsError
 from sync_agent.health.flag import parse_flags
 from sync_agent.health.profile import Profiles
+from sync_agent.sources.text_file import read_text
 from sync_agent.telemetry.binding import parse_bindings
-
-RULES_BYTES_MAX = 4_194_304
 
 Parsed = TypeVar("Parsed")
 
@@ -63,10 +64,8 @@ def read_rules(settings: Settings) -> Rules:
     )
 
 
-async def run_agent(
-    settings: Settings, stop: asyncio.Event, inventory: InventoryRound | None = None
-) -> None:
-    """Run the agent until ``stop`` is set.
+async def run_agent(settings: Settings, stop: asyncio.Event) -> None:
+    """Run the agent until ``stop`` is set; without an inventory or a hub it does the rest.
 
     Raises:
         SyncAgentError: see ``Agent.run``.
@@ -88,8 +87,12 @@ async def run_agent(
                 batch_max_wait_s=settings.telemetry.batch_max_wait_s,
                 retry_for_s=limits.retry_for_s,
             )
+        inventory = None
+        if settings.inventory.source is not None:
+            inventory = InventoryLoop(inventory_of(settings), twins, settings.inventory.apply)
         agent = Agent(
             twins=twins,
+            writer=PacedTwins(twins, quotas_of(settings)),
             receiver=receiver,
             inventory=inventory,
             state=state,
@@ -119,24 +122,6 @@ def hub_sender(settings: Settings) -> HubSender:
             remedy="set event_hub.connection_string, or event_hub.namespace and event_hub.name",
         )
     return HubSender(address, retry_for_s=settings.limits.retry_for_s)
-
-
-def read_text(path: Path) -> str:
-    """Return the text of a file that a person wrote: rules, a mapping, a layout.
-
-    Raises:
-        InputError: it cannot be read, is too large, or is not UTF-8.
-    """
-    try:
-        if path.stat().st_size > RULES_BYTES_MAX:
-            raise InputError(f"larger than {RULES_BYTES_MAX} bytes", place=str(path))
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(
-            f"cannot be read: {error.strerror}", place=str(path), remedy="check the path"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise InputError("is not UTF-8 text", place=str(path), remedy="save it as UTF-8") from error
 
 
 def _read(path: Path, parse: Callable[..., Parsed]) -> Parsed:

@@ -18,15 +18,14 @@ from sync_agent.agent.apply_plan import ApplyResult, Progress, apply_plan
 from sync_agent.agent.observe import deployed_models, observe
 from sync_agent.agent.pace import PacedTwins, Quotas, ReadsAndWrites
 from sync_agent.agent.settings import Settings, required
-from sync_agent.errors import InputError
 from sync_agent.inventory.mapping import Mapping, check_columns, map_records, parse_mapping
 from sync_agent.inventory.record import RecordDiagnostic
 from sync_agent.ports.twin_store import ModelStore
 from sync_agent.reconcile.guard import GuardLimits, check_guards
 from sync_agent.reconcile.plan import Plan, make_plan
 from sync_agent.sources.csv_folder import read_folder
+from sync_agent.sources.text_file import read_text
 
-MAPPING_BYTES_MAX = 4_194_304
 FAULTS_LOGGED_MAX = 20
 
 _log = structlog.get_logger("sync_agent")
@@ -132,18 +131,24 @@ def inventory_of(settings: Settings) -> Inventory:
     Raises:
         SettingsError: its source or its mapping is not set.
     """
-    inventory, limits = settings.inventory, settings.limits
+    inventory = settings.inventory
     return Inventory(
         source=required(inventory.source, "inventory.source"),
         mapping=required(inventory.mapping, "inventory.mapping"),
         limits=GuardLimits(inventory.max_delete_count, inventory.max_delete_percent),
-        quotas=Quotas(
-            twin_ops_per_s=limits.twin_ops_per_s,
-            patches_per_s=limits.patches_per_s,
-            create_delete_per_s=limits.create_delete_per_s,
-            queries_per_s=limits.queries_per_s,
-        ),
-        at_once=limits.requests_in_flight,
+        quotas=quotas_of(settings),
+        at_once=settings.limits.requests_in_flight,
+    )
+
+
+def quotas_of(settings: Settings) -> Quotas:
+    """Return the service's quotas as the settings have them."""
+    limits = settings.limits
+    return Quotas(
+        twin_ops_per_s=limits.twin_ops_per_s,
+        patches_per_s=limits.patches_per_s,
+        create_delete_per_s=limits.create_delete_per_s,
+        queries_per_s=limits.queries_per_s,
     )
 
 
@@ -153,18 +158,7 @@ def read_mapping(path: Path) -> Mapping:
     Raises:
         InputError: it cannot be read or is no mapping.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAPPING_BYTES_MAX + 1)
-        if len(data) > MAPPING_BYTES_MAX:
-            raise InputError(f"is larger than {MAPPING_BYTES_MAX:,} bytes", place=str(path))
-        return parse_mapping(data.decode(), place=str(path))
-    except OSError as error:
-        raise InputError(
-            f"cannot be read: {error.strerror}", place=str(path), remedy="check the path"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise InputError("is not UTF-8 text", place=str(path), remedy="save it as UTF-8") from error
+    return parse_mapping(read_text(path), place=str(path))
 
 
 def _log_findings(prepared: Prepared) -> None:

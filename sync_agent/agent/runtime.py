@@ -82,6 +82,7 @@ class Agent:
         self,
         *,
         twins: TwinService,
+        writer: TwinWriter,
         receiver: EventReceiver | None,
         inventory: InventoryRound | None,
         state: StateStore,
@@ -89,7 +90,7 @@ class Agent:
         pace: Pace,
         clock: Clock,
     ) -> None:
-        """Compose; nothing is read or written before ``run``.
+        """Compose; nothing is read or written before ``run``. Values and health go by ``writer``.
 
         Without a receiver there is no telemetry, without an inventory round no inventory loop.
         """
@@ -105,7 +106,7 @@ class Agent:
         self._directory = TwinDirectory(twins, clock.monotonic)
         self._board = HealthBoard(self._profile_for)
         self._stage = TelemetryStage(
-            writer=twins,
+            writer=writer,
             directory=self._directory,
             binder=Binder(rules.bindings, self._registry),
             board=self._board,
@@ -113,7 +114,7 @@ class Agent:
             now_ms=clock.now_ms,
             at_once=pace.at_once,
         )
-        self._health = HealthWriter(twins, self._directory, state, at_once=pace.at_once)
+        self._health = HealthWriter(writer, self._directory, state, at_once=pace.at_once)
         self._flags = FlagStage(rules.flags, twins, state, clock.now_ms)
 
     async def run(self, stop: asyncio.Event) -> None:

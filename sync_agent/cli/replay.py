@@ -54,7 +54,7 @@ def replay(
     times = _speed(speed)
     chosen = Layout()
     if layout is not None:
-        from sync_agent.agent.compose import read_text
+        from sync_agent.sources.text_file import read_text
 
         chosen = parse_layout(read_text(layout), place=str(layout))
     chosen = Layout(

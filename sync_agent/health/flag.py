@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
 
 import msgspec
 
@@ -12,8 +11,7 @@ from sync_agent.query.checks import check
 from sync_agent.query.parser import parse
 
 
-@dataclass(frozen=True, slots=True)
-class FlagQuery:
+class FlagQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An ADT query with a name; each row of its answer must be a twin."""
 
     name: str

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from sync_agent.twins.twin import JsonValue
 
@@ -43,8 +44,7 @@ class Deviation(StrEnum):
     ABOVE = "above"
 
 
-@dataclass(frozen=True, slots=True)
-class Kpi:
+class Kpi(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A KPI over twin properties.
 
     ``properties`` are the readings that feed it; where ``references`` are given, one for each of

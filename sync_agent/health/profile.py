@@ -36,23 +36,20 @@ OF_MAX = 60
 KPIS_MAX = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Enter:
+class Enter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A state gets worse when ``breaches`` of the last ``of`` periods breach."""
 
     breaches: int = 2
     of: int = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Leave:
+class Leave(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A state gets better after ``clean`` periods in a row that do not breach."""
 
     clean: int = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How one kind of element is scored; ``period_s`` is the granularity of its verdicts."""
 
     model: str

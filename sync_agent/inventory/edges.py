@@ -48,6 +48,7 @@ class EdgeMaker:
         self._places = places
         self._edges: dict[Key, tuple[Relationship, str]] = {}
         self._declared: dict[tuple[str, str], RelationshipElement | None] = {}
+        self._allowed: dict[tuple[str, str], bool] = {}
         self._faulty = frozenset(held)
         self.held_twins = set(held)
         self.held: set[Key] = set()
@@ -153,7 +154,7 @@ class EdgeMaker:
         target = self._twins[edge.target].model
         if edge.source == edge.target:
             return f"{edge.source} has {edge.name} to itself", "correct one of its ends"
-        if definition.target and not self._registry.is_of_model(target, definition.target):
+        if definition.target and not self._may_lead_to(definition.target, target):
             return (
                 f"{edge.name} leads to a {definition.target}, but {edge.target} is a {target}",
                 "correct the target",
@@ -164,6 +165,12 @@ class EdgeMaker:
                 "give the rule a shorter id",
             )
         return None
+
+    def _may_lead_to(self, declared: str, model: str) -> bool:
+        pair = (declared, model)
+        if pair not in self._allowed:
+            self._allowed[pair] = self._registry.is_of_model(model, declared)
+        return self._allowed[pair]
 
     def _fault(self, place: str, key: Key, message: str, remedy: str) -> None:
         self.held.add(key)

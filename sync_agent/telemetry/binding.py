@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgspec
 
@@ -30,14 +30,13 @@ from sync_agent.telemetry.sample import Sample
 from sync_agent.twins.twin import JsonValue
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One rule: this metric, under these labels, of this model, is that property."""
 
     model: str
     metric: str
     property: str
-    when: Mapping[str, str] = field(default_factory=dict)
+    when: dict[str, str] = {}
     missing: tuple[JsonValue, ...] = ()
     scale: float = 1.0
 
