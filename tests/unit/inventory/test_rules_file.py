@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from sync_agent.errors import InputError
@@ -76,3 +78,19 @@ def test_a_mistake_in_a_mapping_names_file_and_key(text: str, said: str) -> None
 def test_too_many_rules_are_refused() -> None:
     with pytest.raises(InputError, match="the most is 1000"):
         parse_mapping(TWIN * 1001, place="m.toml")
+
+
+def test_the_mapping_in_the_manual_is_one() -> None:
+    page = Path(__file__).parents[3] / "docs" / "inventory.md"
+    text = page.read_text(encoding="utf-8").partition("```toml\n")[2].partition("```")[0]
+    mapping = parse_mapping(text, place="inventory.md")
+    assert mapping.scopes == ("sites.csv", "links.csv")
+
+
+def test_the_manual_has_every_key_of_a_rule() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "inventory.md").read_text(encoding="utf-8")
+    keys = "from id model columns properties when merge source target name column value own"
+    for key in keys.split():
+        assert f"`{key}`" in page
+    for word in Ownership:
+        assert f"`{word}`" in page
