@@ -16,8 +16,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,8 +52,8 @@ class Rehearsal:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._stub: asyncio.subprocess.Process | None = None
-        self._agent: asyncio.subprocess.Process | None = None
+        self._stub: subprocess.Popen[bytes] | None = None
+        self._agent: subprocess.Popen[bytes] | None = None
         self._left = False
         self._stream = ""
 
@@ -82,7 +83,7 @@ class Rehearsal:
     @property
     def process_ids(self) -> tuple[int, ...]:
         """Return the ids of the processes that run, the agent first."""
-        return tuple(p.pid for p in (self._agent, self._stub) if p and p.returncode is None)
+        return tuple(p.pid for p in (self._agent, self._stub) if p and p.poll() is None)
 
     async def start_stub(self, hub: str, *, partitions: int) -> StubPlace:
         """Start the stub on free ports with one hub.
@@ -91,19 +92,12 @@ class Rehearsal:
             SyncAgentError: it does not come up.
         """
         log, said = self.folder / "stub.log", self.folder / "stub.json"
-        with log.open("ab") as errors, said.open("wb") as printed:
-            self._stub = await asyncio.create_subprocess_exec(
-                *_command("stub", "--hub", f"{hub}:{partitions}", "--output", "json"),
-                *("--data-dir", str(self.folder / "stub")),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=printed,
-                stderr=errors,
-                env=_environment(),
-                start_new_session=True,
-            )
+        hubs = ("--hub", f"{hub}:{partitions}")
+        data = ("--data-dir", str(self.folder / "stub"))
+        self._stub = _start(("stub", *hubs, *data, "--output", "json"), said=said, log=log)
         with suppress(TimeoutError):
             async with asyncio.timeout(START_MAX_S):
-                while self._stub.returncode is None:
+                while self._stub.poll() is None:
                     line = said.read_text(encoding="utf-8")
                     if line.endswith("\n"):
                         answer = json.loads(line)
@@ -156,7 +150,9 @@ class Rehearsal:
                 remedy="see whether the machine is overloaded and try again",
             ) from error
         finally:
-            await _stop(process)
+            if process.returncode is None:
+                process.terminate()
+                await process.wait()
         if process.returncode != 0:
             raise SyncAgentError(
                 f"`sync-agent {' '.join(arguments)}` ended with exit code {process.returncode}",
@@ -166,15 +162,8 @@ class Rehearsal:
 
     async def start_agent(self, *options: str) -> None:
         """Start ``sync-agent run``; ``options`` are options of the root command."""
-        with self.agent_log.open("ab") as log:
-            self._agent = await asyncio.create_subprocess_exec(
-                *_command("--config", str(self.settings_path), *options, "run"),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=log,
-                env=_environment(),
-                start_new_session=True,
-            )
+        arguments = ("--config", str(self.settings_path), *options, "run")
+        self._agent = _start(arguments, said=self.folder / "agent.out", log=self.agent_log)
 
     async def stop_agent(self) -> int | None:
         """Ask the agent to drain and stop; return its exit code."""
@@ -185,9 +174,9 @@ class Rehearsal:
 
     async def kill_agent(self) -> None:
         """Kill the agent as a power cut would: no warning, no drain."""
-        if self._agent is not None and self._agent.returncode is None:
+        if self._agent is not None:
             self._agent.kill()
-            await self._agent.wait()
+            await asyncio.to_thread(self._agent.wait)
 
     async def settled(
         self,
@@ -224,7 +213,7 @@ class Rehearsal:
 
     def check_agent(self) -> None:
         """Raise SyncAgentError when the agent is not running any more."""
-        if self._agent is not None and self._agent.returncode is not None:
+        if self._agent is not None and self._agent.poll() is not None:
             raise _failure("the agent ended unexpectedly", self.agent_log)
 
     def rows(self) -> int:
@@ -286,15 +275,27 @@ def _environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.upper().startswith("SYNC_AGENT")}
 
 
-async def _stop(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        with suppress(ProcessLookupError):
-            process.terminate()
-        try:
-            await asyncio.wait_for(process.wait(), STOP_MAX_S)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+def _start(arguments: Sequence[str], *, said: Path, log: Path) -> subprocess.Popen[bytes]:
+    # Not asyncio's subprocess: that kills what still runs when its loop is gone, and ``leave``
+    # promises otherwise.
+    with said.open("wb") as printed, log.open("ab") as errors:
+        return subprocess.Popen(  # noqa: S603 - our own command, no shell
+            _command(*arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=printed,
+            stderr=errors,
+            env=_environment(),
+            start_new_session=True,
+        )
+
+
+async def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        await asyncio.to_thread(process.wait, STOP_MAX_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        await asyncio.to_thread(process.wait)
 
 
 def _failure(what: str, log: Path) -> SyncAgentError:

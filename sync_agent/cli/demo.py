@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 ROWS_SHOWN = 20
 NAMES_SHOWN = 8
-EXIT_TERMINATED = 143
+EXIT_BY_SIGNAL = 128
 HOUR_MS = 3_600_000
 MINUTE_MS = 60_000
 
@@ -74,23 +74,38 @@ def demo(
     """
     folder = Path(tempfile.mkdtemp(prefix="sync-agent-demo-"))
     kept = False
+    signals: list[int] = []
     try:
-        kept = asyncio.run(_run(folder, keep=keep, seed=seed, elements=elements, output=output))
+        kept = asyncio.run(
+            _run(folder, signals, keep=keep, seed=seed, elements=elements, output=output)
+        )
     except asyncio.CancelledError:
-        raise typer.Exit(EXIT_TERMINATED) from None
+        raise typer.Exit(EXIT_BY_SIGNAL + signals[0]) from None
     finally:
         if not kept:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _run(folder: Path, *, keep: bool, seed: int, elements: int, output: Output) -> bool:
-    """Run the demo and print what came of it; return whether it was left running."""
+async def _run(
+    folder: Path, signals: list[int], *, keep: bool, seed: int, elements: int, output: Output
+) -> bool:
+    """Run the demo and print what came of it; return whether it was left running.
+
+    Ctrl-C and SIGTERM cancel it and are noted in ``signals``. Only the first counts: a second one
+    must not cut off the ending of the processes.
+    """
     from sync_agent.agent.demo import run_demo
     from sync_agent.agent.rehearsal import Rehearsal
 
     task = asyncio.current_task()
-    if task is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+    def cancel(number: int) -> None:
+        if task is not None and not signals:
+            task.cancel()
+        signals.append(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, cancel, int(number))
     began = time.monotonic()
     now_ms = int(time.time()) * 1000
     async with Rehearsal(folder) as rehearsal:
