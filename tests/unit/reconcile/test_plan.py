@@ -130,3 +130,11 @@ def test_a_plan_survives_being_written_down() -> None:
 def test_what_is_no_plan_is_refused() -> None:
     with pytest.raises(InputError, match="this is no plan"):
         Plan.from_json({"changes": 3})
+
+
+def test_an_edge_that_keeps_its_id_moves_even_if_its_scope_was_not_read_whole() -> None:
+    text = MAPPING.replace('target = "{site}"', 'target = "{site}"\nid = "home"')
+    graph = as_documents(mapped(mapping=text).desired)
+    moved = mapped(records(routers=[{**ROUTERS[0], "site": "S2"}, ROUTERS[1]]), text).desired
+    plan = plan_of(moved, graph, ())
+    assert [c.action for c in plan.changes] == [Action.DELETE, Action.CREATE]
