@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -50,6 +51,7 @@ from sync_agent.ports.events import BatchHandler, Event, OutgoingEvent
 CLAIM_EVERY_S = 2.0  # how soon a partition whose consumer broke is taken up again
 AUTH_TIMEOUT_S = 10
 CLOSE_MAX_S = 30.0
+HAND_OVER_S = 0.1  # how long the SDK gathers before it hands events over
 PROBE_AFTER_S = 10.0
 PROBE_MAX_S = 20.0
 EARLIEST = "-1"
@@ -91,6 +93,46 @@ class HubAddress:
         }
 
 
+class _Inbox:
+    """A partition's events that wait for the handler: bounded, in order, none twice."""
+
+    def __init__(self, events_max: int, after: int) -> None:
+        self.closed = False
+        self._events_max = events_max
+        self._last = after
+        self._events: deque[EventData] = deque()
+        self._changed = asyncio.Condition()
+
+    async def put(self, events: Sequence[EventData]) -> int:
+        """Add events, waiting while there is no room; return the last number taken in."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self._events) < self._events_max)
+            # After an error the SDK may begin a partition where it once was told to.
+            fresh = [event for event in events if (event.sequence_number or 0) > self._last]
+            self._events.extend(fresh)
+            if fresh:
+                self._last = fresh[-1].sequence_number or 0
+            self._changed.notify_all()
+            return self._last
+
+    async def take(self, events_max: int, wait_s: float) -> list[EventData]:
+        """Return the next events: as many as asked for, or what gathered in ``wait_s``."""
+        async with self._changed:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._changed.wait_for(
+                        lambda: self.closed or len(self._events) >= events_max
+                    )
+            count = min(events_max, len(self._events))
+            taken = [self._events.popleft() for _ in range(count)]
+            self._changed.notify_all()
+            return taken
+
+    def close(self) -> None:
+        """Let nobody take any more; a waiting ``take`` ends at its own time."""
+        self.closed = True
+
+
 class HubReceiver:
     """Receives all partitions of a hub for one consumer group (port ``EventReceiver``).
 
@@ -121,7 +163,7 @@ class HubReceiver:
         self._failure: Exception | None = None
         self._handled: dict[str, int] = {}
         self._delivered_s: dict[str, float] = {}
-        self._under_way: dict[asyncio.Task[None], str] = {}
+        self._busy: set[str] = set()
 
     async def partitions(self) -> Sequence[str]:
         """Return the hub's partition ids.
@@ -172,19 +214,13 @@ class HubReceiver:
             p: number if number >= 0 else EARLIEST for p, number in self._handled.items()
         }
         self._delivered_s = dict.fromkeys(self._handled, time.monotonic())
+        inboxes = {p: _Inbox(2 * self._batch_max_events, n) for p, n in self._handled.items()}
 
         async def deliver(context: Any, events: list[EventData]) -> None:
             partition = str(context.partition_id)
-            fresh = [e for e in events if (e.sequence_number or 0) > self._handled[partition]]
-            if self._ended.is_set() or (events and not fresh):
-                return
-            if fresh:
+            if events and not self._ended.is_set():
                 self._delivered_s[partition] = time.monotonic()
-            work = asyncio.create_task(self._handle(on_batch, partition, fresh, positions))
-            self._under_way[work] = partition
-            work.add_done_callback(self._under_way.pop)
-            # The SDK cancels its tasks when it stops; a batch under way is not cut off by that.
-            await asyncio.shield(work)
+                positions[partition] = await inboxes[partition].put(events)
 
         receiving = asyncio.create_task(
             self._client.receive_batch(
@@ -192,19 +228,21 @@ class HubReceiver:
                 on_error=self._on_error,
                 starting_position=positions,
                 max_batch_size=self._batch_max_events,
-                max_wait_time=self._batch_max_wait_s,
+                max_wait_time=HAND_OVER_S,
                 prefetch=self._prefetch,
             )
         )
         watching = asyncio.create_task(self._watch())
         ended = asyncio.create_task(self._ended.wait())
-        tasks = {receiving, watching, ended}
+        workers = [asyncio.create_task(self._work(on_batch, *inbox)) for inbox in inboxes.items()]
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({receiving, watching, ended}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            if self._under_way:
-                await asyncio.wait(self._under_way, timeout=CLOSE_MAX_S)
+            for inbox in inboxes.values():
+                inbox.close()  # what waits there was not handled and is read again
+            await asyncio.wait(workers, timeout=CLOSE_MAX_S)
             await self._close_client()
+            tasks = (receiving, watching, ended, *workers)
             for task in tasks:
                 task.cancel()
             results = await asyncio.gather(*tasks, return_exceptions=True)
@@ -212,21 +250,22 @@ class HubReceiver:
             if isinstance(result, Exception):
                 self._fail(_translated(result, self._address))
 
-    async def _handle(
-        self,
-        on_batch: BatchHandler,
-        partition: str,
-        events: Sequence[EventData],
-        positions: dict[str, str | int],
-    ) -> None:
-        try:
-            await on_batch(partition, [_received(partition, event) for event in events])
-        except Exception as error:  # noqa: BLE001 - whatever it is ends the run and is raised by it
-            self._fail(error)
-            return
-        if events:
-            self._handled[partition] = events[-1].sequence_number or 0
-            positions[partition] = self._handled[partition]
+    async def _work(self, on_batch: BatchHandler, partition: str, inbox: _Inbox) -> None:
+        """Hand a partition's events over in batches; while one is worked on, the next gathers."""
+        while True:
+            events = await inbox.take(self._batch_max_events, self._batch_max_wait_s)
+            if inbox.closed:
+                return
+            self._busy.add(partition)
+            try:
+                await on_batch(partition, [_received(partition, event) for event in events])
+            except Exception as error:  # noqa: BLE001 - whatever it is ends the run and is raised by it
+                self._fail(error)
+                return
+            finally:
+                self._busy.discard(partition)
+            if events:
+                self._handled[partition] = events[-1].sequence_number or 0
 
     async def _watch(self) -> None:
         """Return when the client must be made anew; end the run when the hub stays out of reach."""
@@ -234,11 +273,10 @@ class HubReceiver:
         while True:
             await asyncio.sleep(min(PROBE_AFTER_S, self._retry_for_s) / 2)
             now = time.monotonic()
-            busy = set(self._under_way.values())
             silent = [
                 p
                 for p, at in self._delivered_s.items()
-                if now - at > PROBE_AFTER_S and p not in busy
+                if now - at > PROBE_AFTER_S and p not in self._busy
             ]
             if not silent and lost_since is None:
                 continue

@@ -23,10 +23,11 @@ are immutable and small; the caller keeps one ``ElementHealth`` per element.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 import msgspec
+from msgspec.structs import replace
 
 from sync_agent.health.kpi import Aggregate, Band, Kpi
 from sync_agent.health.profile import Profile
@@ -49,8 +50,7 @@ class HealthState(StrEnum):
     MAINTENANCE = "maintenance"
 
 
-@dataclass(frozen=True, slots=True)
-class Gathered:
+class Gathered(msgspec.Struct, frozen=True):
     """The values of one KPI in an open period."""
 
     worst: float
@@ -65,8 +65,7 @@ class Gathered:
         return self.last if aggregate is Aggregate.LAST else self.worst
 
 
-@dataclass(frozen=True, slots=True)
-class ElementHealth:
+class ElementHealth(msgspec.Struct, frozen=True):
     """Where one element stands: its open period, its recent verdicts and its state.
 
     Periods are numbered from the epoch (time divided by the period's length); ``level`` is what
@@ -74,7 +73,7 @@ class ElementHealth:
     """
 
     open_period: int | None = None
-    gathered: Mapping[str, Gathered] = field(default_factory=dict)
+    gathered: dict[str, Gathered] = {}
     last_period: int | None = None
     verdicts: tuple[Band, ...] = ()
     clean: int = 0

@@ -29,6 +29,6 @@ def parse_time_ms(text: str) -> int:
 
 def format_time_ms(time_ms: int) -> str:
     """Return the date-time of epoch milliseconds, in UTC with ``Z``; milliseconds only when set."""
-    moment = datetime.fromtimestamp(time_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    moment = datetime.fromtimestamp(time_ms // 1000, UTC).replace(tzinfo=None).isoformat()
     fraction = time_ms % 1000
     return f"{moment}.{fraction:03d}Z" if fraction else f"{moment}Z"
