@@ -14,9 +14,9 @@ from sync_agent.agent.pace import PacedTwins
 from sync_agent.agent.runtime import Agent, Clock, Pace, Rules
 from sync_agent.agent.settings import EventHubSettings, Settings, required
 from sync_agent.agent.state import StateStore
+from sync_agent.agent.twin_service import twin_store
 from sync_agent.azure.event_hub import HubAddress, HubReceiver, HubSender
 from sync_agent.azure.identity import credential_for
-from sync_agent.azure.twin_store import AzureTwinStore
 from sync_agent.errors import SettingsError
 from sync_agent.health.flag import parse_flags
 from sync_agent.health.profile import Profiles
@@ -24,21 +24,6 @@ from sync_agent.sources.text_file import read_text
 from sync_agent.telemetry.binding import parse_bindings
 
 Parsed = TypeVar("Parsed")
-
-
-def twin_store(settings: Settings, *, retry_for_s: float | None = None) -> AzureTwinStore:
-    """Return the twin service the settings name, not yet connected.
-
-    Raises:
-        SettingsError: ``adt.url`` is missing or not allowed.
-    """
-    adt = settings.adt
-    token = adt.token.get_secret_value() if adt.token else None
-    return AzureTwinStore(
-        required(adt.url, "adt.url"),
-        credential_for(adt.auth, token),
-        retry_for_s=settings.limits.retry_for_s if retry_for_s is None else retry_for_s,
-    )
 
 
 def hub_address(hub: EventHubSettings) -> HubAddress | None:

@@ -17,10 +17,11 @@ from random import Random
 from typing import Protocol
 
 import sync_agent.sample
-from sync_agent.agent.compose import hub_sender, twin_store
+from sync_agent.agent.compose import hub_sender
 from sync_agent.agent.rehearsal import Rehearsal, StubPlace
 from sync_agent.agent.replay import replay
 from sync_agent.agent.settings import Settings, load_settings
+from sync_agent.agent.twin_service import twin_store
 from sync_agent.sample.detection import Detection, StateChange, compare
 from sync_agent.sample.faults import Scenario, make_scenario
 from sync_agent.sample.hour import Report, report_count, sample_hour

@@ -81,10 +81,18 @@ class HealthWriter:
         except ServiceError as error:
             if error.retryable or error.status != 400:
                 raise
+            if await self._is_shown(record):
+                return  # a patch repeated after a reset: its `remove` found nothing the second time
             # The twin's model has no such component: nothing to show it on, and no later try helps.
             _log.error("health not shown", element=record.element, reason=error.message)
         else:
             attributes["health"] = {**shown, **record.published}
+
+    async def _is_shown(self, record: HealthRecord) -> bool:
+        self._directory.forget([record.element])
+        entry = (await self._directory.find([record.element]))[record.element]
+        shown = entry.attributes.get("health") if entry else None
+        return shown is not None and not component_patch("health", shown, record.published)
 
 
 def component_patch(

@@ -70,7 +70,7 @@ def apply(
 
 async def _apply(settings: Settings, *, yes: bool, output: Output) -> int:
     from sync_agent.agent.apply_models import apply_models, plan_models
-    from sync_agent.agent.compose import twin_store
+    from sync_agent.agent.twin_service import twin_store
 
     async with twin_store(settings) as store:
         plan = await plan_models(store, settings.models.path)

@@ -17,7 +17,7 @@ READ_RETRY_S = 5.0
 @asynccontextmanager
 async def reading(settings: Settings) -> AsyncIterator[AzureTwinStore]:
     """Connect to the twin service for reading."""
-    from sync_agent.agent.compose import twin_store
+    from sync_agent.agent.twin_service import twin_store
 
     retry_for_s = min(READ_RETRY_S, settings.limits.retry_for_s)
     async with twin_store(settings, retry_for_s=retry_for_s) as store:

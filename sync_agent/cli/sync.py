@@ -66,8 +66,8 @@ def sync(
 
 
 async def _sync(settings: Settings, *, yes: bool, keep_going: bool, output: Output) -> int:
-    from sync_agent.agent.compose import twin_store
     from sync_agent.agent.inventory_pass import inventory_of
+    from sync_agent.agent.twin_service import twin_store
     from sync_agent.reconcile.guard import check_guards
 
     inventory = inventory_of(settings)

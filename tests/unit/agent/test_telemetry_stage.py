@@ -261,3 +261,18 @@ async def test_a_health_write_that_was_interrupted_is_done_by_the_next_life(
     again = Rig(twins, path)
     assert await again.health.flush() == 1
     assert len(twins.writes) == writes, "the twin showed it already"
+
+
+async def test_a_health_patch_that_was_applied_before_a_reset_counts_as_shown(
+    twins: MemoryTwins, path: Path
+) -> None:
+    rig = Rig(twins, path)
+    await rig.handle(event(1, sample(0, -40.0)), event(2, sample(1, -40.0)))
+    await rig.health.flush()
+    await rig.handle(event(3, sample(20, -40.0)))
+    rig.stage.pass_silence()
+    # The service applied the patch, the answer was lost, and the repeat is refused.
+    twins.fail_next = ServiceError("target location not found", status=400)
+    twins.fail_after_write = True
+    assert await rig.health.flush() == 1
+    assert rig.state.unwritten_health_count() == 0
