@@ -32,7 +32,7 @@ test: $(READY) ## Run the tests (without the slow ones and benchmarks)
 
 .PHONY: test-slow
 test-slow: $(READY) ## Run the slow tests
-	@$(PY) -m pytest -m "slow and not bench" -n $(JOBS) --dist loadgroup
+	@$(PY) -m pytest -m "slow and not bench" --timeout 900 -n $(JOBS) --dist loadgroup
 
 .PHONY: bench
 bench: $(READY) ## Run the benchmarks
