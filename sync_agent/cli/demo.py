@@ -220,10 +220,8 @@ def _print_next(report: Mapping[str, Any]) -> None:
     if not report["kept"]:
         print_line("Stopping and removing everything. To look further, leave it running:")
         print_line("  sync-agent demo --keep      (or: make demo KEEP=1)")
-        print_line(
-            "It then prints what to type: `sync-agent degraded`, `show ELEMENT`, a query, and"
-        )
-        print_line("where Azure Digital Twins Explorer finds it.")
+        print_line("It then prints what to type: `sync-agent degraded`, `show ELEMENT`, a query,")
+        print_line("and where Azure Digital Twins Explorer finds it.")
         return
     agent = f"sync-agent --config {shlex.quote(report['config'])}"
     worst = report["degraded"][0]["element"] if report["degraded"] else "REGION-NOR"
