@@ -1,14 +1,14 @@
 """Refusals of the ADT data plane: status, code and the service's own wording.
 
-Texts follow recorded exchanges where there are any. Each refusal is raised as a ``Refusal`` where
-it is found and becomes a response in one place.
+Texts follow recorded exchanges where there are any. A refusal is raised as a ``Refusal`` where its
+cause is found, and becomes a response in one place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from sync_agent.dtdl.diagnostics import Diagnostic
 from sync_agent.twins.twin import Document
 
 _PATCH_TAIL = (
@@ -39,9 +39,13 @@ class Refusal(Exception):
 
 
 class PatchUnreadable(Exception):
-    """A patch that is not an array of operations: answered as the web framework does."""
+    """A patch that is no array of operations: answered as the service's web framework does.
 
-    def __init__(self, index: int, value: str, *, names_document: bool) -> None:
+    ``index`` is the place of the element that is no operation, None when there is no array.
+    ``names_document`` tells whether the answer also names the whole document as missing.
+    """
+
+    def __init__(self, index: int | None, value: Any, *, names_document: bool) -> None:
         super().__init__(value)
         self.index = index
         self.value = value
@@ -58,9 +62,19 @@ def no_body() -> Refusal:
     return bad_request("A non-empty request body is required.", "BadRequest")
 
 
+def payload_invalid() -> Refusal:
+    """Refuse a body that is not JSON, or not of the kind the operation takes."""
+    return bad_request("Payload is invalid.")
+
+
+def bad_token() -> Refusal:
+    """Refuse a continuation token that is not one of ours."""
+    return bad_request("The continuation token is not valid.", "BadRequest")
+
+
 def not_built(operation: str) -> Refusal:
     """Refuse an operation this stub does not have."""
-    return Refusal(501, "NotImplemented", f"This stub does not have the operation {operation} yet.")
+    return Refusal(501, "NotImplemented", f"This stub does not have the operation {operation}.")
 
 
 def twin_not_found(twin_id: str) -> Refusal:
@@ -147,44 +161,43 @@ def models_empty() -> Refusal:
     )
 
 
+def model_id_invalid(model_id: str) -> Refusal:
+    """A path names a model by what is no DTMI."""
+    return bad_request(
+        f"The format of the Model ID {model_id} provided is not supported.{_MODEL_TAIL}"
+    )
+
+
+def model_decommissioned(model_id: str) -> Refusal:
+    """A twin of a model that is closed for new ones."""
+    return bad_request(
+        f"The model {model_id} is decommissioned; no twin of it can be created.",
+        "ModelDecommissioned",
+    )
+
+
 def models_invalid(messages: Sequence[str]) -> Refusal:
     """Models of an upload are not valid DTDL; ``messages`` are the parser's."""
     return bad_request(
         "None of the models in this request could be created due to a problem with one or more"
-        f" models: {' '.join(messages)}.{_MODEL_TAIL}",
+        f" models: {' | '.join(messages)}.{_MODEL_TAIL}",
         "DTDLParserError",
     )
 
 
-def parser_message(finding: Diagnostic) -> str:
-    """Return a finding as the service's parser words it, where its wording is recorded."""
-    match finding.code:
-        case "missingTopLevelId":
-            return (
-                "In source, top-level JSON element requires an identifer but none provided. Add an"
-                " '@id' property whose value is a string that conforms to the DTMI syntax -- see"
-                " https://github.com/Azure/digital-twin-model-identifier."
-            )
-        case "missingContext":
-            return (
-                "In source, top-level JSON object has no @context specifier. Add a '@context'"
-                " property whose value is a valid DTDL context specifier, such as"
-                " 'dtmi:dtdl:context;2'."
-            )
-        case _:
-            return f"{finding.model} {finding.pointer}: {finding.message}"
-
-
-def unresolved(ids: Sequence[str]) -> str:
-    """Return the parser's words for references to models that are nowhere."""
-    places = ", ".join(f"{model_id} (referenced in 1 place)" for model_id in ids)
-    return f"DtmiResolverAsync failed to resolve requisite references to element(s): {places}"
-
-
 def twin_invalid(messages: Sequence[str]) -> Refusal:
     """A twin does not conform to its model."""
-    details = [{"code": "ValidationFailed", "message": message} for message in messages]
-    return Refusal(400, "ValidationFailed", "Invalid twin specified", details)
+    return _invalid("Invalid twin specified", messages)
+
+
+def relationship_invalid(messages: Sequence[str]) -> Refusal:
+    """The properties of a relationship do not conform to the model of its source."""
+    return _invalid("Invalid relationship specified", messages)
+
+
+def _invalid(message: str, findings: Sequence[str]) -> Refusal:
+    details = [{"code": "ValidationFailed", "message": finding} for finding in findings]
+    return Refusal(400, "ValidationFailed", message, details)
 
 
 def patch_invalid(message: str) -> Refusal:
@@ -240,3 +253,13 @@ def query_failed(message: str, line: int, position: int) -> Refusal:
         f" Message={message} See samples in https://aka.ms/adtv2query for the correct syntax.",
         "SqlQueryError",
     )
+
+
+def query_timed_out(limit_s: float) -> Refusal:
+    """A query takes longer than any may."""
+    return bad_request(f"The query took longer than {limit_s:g} s.", "TimeoutError")
+
+
+def unavailable(message: str) -> Refusal:
+    """The stub cannot do this now; the log says why."""
+    return Refusal(503, "ServiceUnavailable", message)

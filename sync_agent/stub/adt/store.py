@@ -1,13 +1,16 @@
 """The stub's store of models, twins and relationships: one SQLite file, or memory.
 
-Every write is one transaction; WAL with ``synchronous=NORMAL`` keeps the file whole and every
-answered write through a kill of the process (a power cut may lose the last ones). Documents are
-kept as JSONB, ids and ends in indexed columns, so that queries run in the engine.
+Every write is one transaction. In WAL mode with ``synchronous=NORMAL`` every answered write
+survives the death of the process, and the file stays whole through a power cut, which may lose the
+last moments. The file is opened exclusively: a second process is refused. Documents are kept as
+JSONB, ids, models and ends in indexed columns, so that queries run in the engine.
+
+One connection, used by one thread at a time; whoever shares it between threads takes turns.
 """
 
 from __future__ import annotations
 
-import json
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+import msgspec
 
 from sync_agent.dtdl.parse import parse_models
 from sync_agent.dtdl.registry import ModelRegistry
@@ -22,7 +26,8 @@ from sync_agent.errors import StoreError
 from sync_agent.twins.twin import Document
 
 SCHEMA_VERSION = 1
-BUSY_MS = 5_000
+WATCH_EVERY = 20_000
+"""Steps of SQLite's machine between two looks at the clock: about a millisecond."""
 
 _SCHEMA = """
 CREATE TABLE models(
@@ -37,6 +42,28 @@ CREATE TABLE relationships(
 CREATE INDEX relationships_source ON relationships(source, name);
 CREATE INDEX relationships_target ON relationships(target, name);
 """
+# Steps from one model to the next in the index, which is quicker than reading all of it.
+_USED_MODELS = """
+WITH RECURSIVE used(model) AS (
+    SELECT min(model) FROM twins
+    UNION ALL
+    SELECT (SELECT min(model) FROM twins WHERE model > used.model) FROM used
+    WHERE used.model IS NOT NULL)
+SELECT model FROM used WHERE model IS NOT NULL
+"""
+_MODEL_COLUMNS = "SELECT pk, id, document, uploaded, decommissioned FROM models"
+# What SQLite raises when the file or the disk is to blame, not the statement.
+_BROKEN = (
+    apsw.BusyError,
+    apsw.CantOpenError,
+    apsw.CorruptError,
+    apsw.FullError,
+    apsw.IOError,
+    apsw.NoMemError,
+    apsw.NotADBError,
+    apsw.PermissionsError,
+    apsw.ReadOnlyError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,27 +78,34 @@ class StoredModel:
 
 
 class TwinDb:
-    """The database of one instance; used from one thread."""
+    """The database of one instance.
+
+    Raises (constructor):
+        StoreError: the file is in use by another process, damaged, of another version, or its
+            folder cannot be written.
+    """
 
     def __init__(self, path: Path | None) -> None:
-        """Open or create the file; ``None`` keeps everything in memory.
-
-        Raises:
-            StoreError: the file cannot be opened, is damaged, or is of another version.
-        """
+        """Open or create the file; ``None`` keeps everything in memory."""
         self._path = path
         self._registry: ModelRegistry | None = None
         try:
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
             self._db = apsw.Connection(str(path) if path else ":memory:")
-            self._db.set_busy_timeout(BUSY_MS)
-            self._prepare()
         except (apsw.Error, OSError) as error:
             raise self._failure(error) from error
+        try:
+            self._prepare()
+        except apsw.Error as error:
+            self._db.close()
+            raise self._failure(error) from error
+        except BaseException:
+            self._db.close()
+            raise
 
     def close(self) -> None:
-        """Close the file."""
+        """Move the write-ahead log into the file and close it."""
         self._db.close()
 
     @contextmanager
@@ -82,9 +116,16 @@ class TwinDb:
             StoreError: it cannot be stored (a full disk, for one); nothing of it is.
         """
         try:
-            with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
                 yield
-        except (apsw.FullError, apsw.IOError, apsw.CorruptError, apsw.ReadOnlyError) as error:
+                self._db.execute("COMMIT")
+            except BaseException:
+                # A full disk has rolled back already, and then there is nothing to roll back.
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+        except _BROKEN as error:
             self._registry = None
             raise self._failure(error) from error
         except BaseException:
@@ -101,21 +142,19 @@ class TwinDb:
             self._registry = ModelRegistry(parse_models(documents).interfaces)
         return self._registry
 
+    @registry.setter
+    def registry(self, registry: ModelRegistry) -> None:
+        """Take what is already parsed, after the same was written."""
+        self._registry = registry
+
     def models(self, *, after: int = 0, limit: int = -1) -> list[StoredModel]:
-        """Return models in upload order."""
-        rows = self._db.execute(
-            "SELECT pk, id, document, uploaded, decommissioned FROM models WHERE pk > ?"
-            " ORDER BY pk LIMIT ?",
-            (after, limit),
-        )
-        return [_model(row) for row in rows]
+        """Return models in upload order, behind a place in it; without a limit (-1) all."""
+        sql = f"{_MODEL_COLUMNS} WHERE pk > ? ORDER BY pk LIMIT ?"
+        return [_model(row) for row in self._rows(sql, (after, limit))]
 
     def model(self, model_id: str) -> StoredModel | None:
         """Return a model, None when there is none of that id."""
-        row = self._one(
-            "SELECT pk, id, document, uploaded, decommissioned FROM models WHERE id = ?",
-            (model_id,),
-        )
+        row = self._row(f"{_MODEL_COLUMNS} WHERE id = ?", (model_id,))
         return None if row is None else _model(row)
 
     def add_model(self, model_id: str, document: Document, uploaded: str) -> None:
@@ -123,7 +162,7 @@ class TwinDb:
         self._registry = None
         self._db.execute(
             "INSERT INTO models(id, document, uploaded) VALUES(?,?,?)",
-            (model_id, json.dumps(document, ensure_ascii=False), uploaded),
+            (model_id, _text(document), uploaded),
         )
 
     def decommission_model(self, model_id: str) -> None:
@@ -136,8 +175,8 @@ class TwinDb:
         self._db.execute("DELETE FROM models WHERE id = ?", (model_id,))
 
     def models_of(self, of: str, exact: bool) -> list[str]:
-        """Return the ids of models that are of one, deleted ones with twins included."""
-        used = (row[0] for row in self._db.execute("SELECT DISTINCT model FROM twins"))
+        """Return the ids of all models that are of one, those of orphaned twins included."""
+        used = (row[0] for row in self._rows(_USED_MODELS, ()))
         known = dict.fromkeys((*self.registry.ids, *used))
         return [m for m in known if self.registry.is_of_model(m, of, exact=exact)]
 
@@ -145,23 +184,19 @@ class TwinDb:
 
     def twin(self, twin_id: str) -> Document | None:
         """Return a twin's document, None when there is none of that id."""
-        row = self._one("SELECT json(document) FROM twins WHERE id = ?", (twin_id,))
-        return None if row is None else json.loads(row[0])
+        return self._document("SELECT json(document) FROM twins WHERE id = ?", (twin_id,))
 
-    def has_twin(self, twin_id: str) -> bool:
-        """Tell whether there is a twin of that id."""
-        return self._one("SELECT 1 FROM twins WHERE id = ?", (twin_id,)) is not None
+    def model_of(self, twin_id: str) -> str | None:
+        """Return the id of a twin's model, None when there is no such twin."""
+        row = self._row("SELECT model FROM twins WHERE id = ?", (twin_id,))
+        return None if row is None else row[0]
 
     def put_twin(self, document: Document) -> None:
         """Add a twin, or replace the one of that id in its place."""
         self._db.execute(
             "INSERT INTO twins(id, model, document) VALUES(?,?,jsonb(?)) ON CONFLICT(id)"
             " DO UPDATE SET model = excluded.model, document = excluded.document",
-            (
-                document["$dtId"],
-                document["$metadata"]["$model"],
-                json.dumps(document, ensure_ascii=False),
-            ),
+            (document["$dtId"], document["$metadata"]["$model"], _text(document)),
         )
 
     def delete_twin(self, twin_id: str) -> None:
@@ -172,11 +207,10 @@ class TwinDb:
 
     def relationship(self, source: str, relationship_id: str) -> Document | None:
         """Return a relationship's document, None when there is none."""
-        row = self._one(
+        return self._document(
             "SELECT json(document) FROM relationships WHERE source = ? AND id = ?",
             (source, relationship_id),
         )
-        return None if row is None else json.loads(row[0])
 
     def put_relationship(self, document: Document) -> None:
         """Add a relationship, or replace the one of that source and id in its place."""
@@ -189,7 +223,7 @@ class TwinDb:
                 document["$relationshipId"],
                 document["$relationshipName"],
                 document["$targetId"],
-                json.dumps(document, ensure_ascii=False),
+                _text(document),
             ),
         )
 
@@ -203,68 +237,97 @@ class TwinDb:
         self, twin_id: str, name: str | None, *, after: int, limit: int
     ) -> list[tuple[int, Document]]:
         """Return a twin's relationships with their place in order, behind ``after``."""
-        return self._edges("source", twin_id, name, after, limit)
+        rows = self._rows(
+            "SELECT pk, json(document) FROM relationships WHERE source = ? AND pk > ?"
+            " AND (? IS NULL OR name = ?) ORDER BY pk LIMIT ?",
+            (twin_id, after, name, name, limit),
+        )
+        return [(pk, msgspec.json.decode(text)) for pk, text in rows]
 
     def incoming(self, twin_id: str, *, after: int, limit: int) -> list[tuple[int, Document]]:
-        """Return the relationships that end at a twin."""
-        return self._edges("target", twin_id, None, after, limit)
+        """Return the relationships that end at a twin, likewise."""
+        rows = self._rows(
+            "SELECT pk, json(document) FROM relationships WHERE target = ? AND pk > ?"
+            " ORDER BY pk LIMIT ?",
+            (twin_id, after, limit),
+        )
+        return [(pk, msgspec.json.decode(text)) for pk, text in rows]
 
     def is_connected(self, twin_id: str) -> bool:
         """Tell whether a twin has a relationship at either end."""
         sql = "SELECT 1 FROM relationships WHERE source = ? OR target = ? LIMIT 1"
-        return self._one(sql, (twin_id, twin_id)) is not None
+        return self._row(sql, (twin_id, twin_id)) is not None
 
     # -- queries --------------------------------------------------------------------------------
 
-    def select(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Return the rows of a lowered query."""
-        return list(self._db.execute(sql, tuple(parameters)))
+    def select(
+        self, sql: str, parameters: Sequence[Any], *, limit_s: float | None = None
+    ) -> list[tuple[Any, ...]]:
+        """Return the rows of a lowered query.
 
-    def counts(self) -> tuple[int, int, int]:
-        """Return how many models, twins and relationships there are."""
-        row = self._one(
-            "SELECT (SELECT count(*) FROM models), (SELECT count(*) FROM twins),"
-            " (SELECT count(*) FROM relationships)",
-            (),
-        )
-        return (0, 0, 0) if row is None else (row[0], row[1], row[2])
+        Raises:
+            TimeoutError: it takes longer than ``limit_s``, or ``interrupt`` was called.
+        """
+        if limit_s is None:
+            return self._rows(sql, parameters)
+        end = time.monotonic() + limit_s
+        self._db.set_progress_handler(lambda: time.monotonic() > end, WATCH_EVERY)
+        try:
+            return self._rows(sql, parameters)
+        except apsw.InterruptError as error:
+            raise TimeoutError from error
+        finally:
+            self._db.set_progress_handler(None)
+
+    def interrupt(self) -> None:
+        """End the ``select`` that runs in another thread, if there is one."""
+        self._db.interrupt()
 
     # -- inside ---------------------------------------------------------------------------------
 
     def _prepare(self) -> None:
-        self._db.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL")
-        row = self._one("PRAGMA user_version", ())
-        version = row[0] if row else 0
+        # One statement a call: apsw stops behind the first that gives a row.
+        self._db.set_busy_timeout(0)
+        self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        version = self._db.execute("PRAGMA user_version").get
         if version == 0:
             with self._db:
-                self._db.execute(_SCHEMA)
-                self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+                self._db.execute(f"{_SCHEMA} PRAGMA user_version={SCHEMA_VERSION}")
         elif version != SCHEMA_VERSION:
             raise StoreError(
-                f"{self._path} is a stub store of version {version}, this is {SCHEMA_VERSION}",
+                f"{self._path} holds twins in format {version}, not {SCHEMA_VERSION}",
                 remedy="start with another --data-dir",
             )
 
-    def _one(self, sql: str, parameters: Sequence[Any]) -> tuple[Any, ...] | None:
-        return next(iter(self._db.execute(sql, tuple(parameters))), None)
+    def _rows(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        try:
+            return list(self._db.execute(sql, tuple(parameters)))
+        except _BROKEN as error:
+            raise self._failure(error) from error
 
-    def _edges(
-        self, end: str, twin_id: str, name: str | None, after: int, limit: int
-    ) -> list[tuple[int, Document]]:
-        rows = self._db.execute(
-            f"SELECT pk, json(document) FROM relationships WHERE {end} = ? AND pk > ?"  # noqa: S608 - own words
-            " AND (? IS NULL OR name = ?) ORDER BY pk LIMIT ?",
-            (twin_id, after, name, name, limit),
-        )
-        return [(row[0], json.loads(row[1])) for row in rows]
+    def _row(self, sql: str, parameters: Sequence[Any]) -> tuple[Any, ...] | None:
+        return next(iter(self._rows(sql, parameters)), None)
+
+    def _document(self, sql: str, parameters: Sequence[Any]) -> Document | None:
+        row = self._row(sql, parameters)
+        return None if row is None else msgspec.json.decode(row[0])
 
     def _failure(self, error: Exception) -> StoreError:
-        full = isinstance(error, apsw.FullError) or "full" in str(error)
-        remedy = (
-            "free space on that disk" if full else "check the folder, or use another --data-dir"
-        )
-        return StoreError(f"stub store {self._path}: {error}", remedy=remedy)
+        match error:
+            case apsw.FullError():
+                remedy = "free space on its disk"
+            case apsw.BusyError():
+                remedy = "stop the other stub that uses it, or give this one another --data-dir"
+            case _:
+                remedy = "look at the folder and its disk, or give another --data-dir"
+        return StoreError(f"the stub's store {self._path}: {error}", remedy=remedy)
 
 
 def _model(row: tuple[Any, ...]) -> StoredModel:
-    return StoredModel(row[0], row[1], json.loads(row[2]), row[3], bool(row[4]))
+    return StoredModel(row[0], row[1], msgspec.json.decode(row[2]), row[3], bool(row[4]))
+
+
+def _text(document: Document) -> str:
+    return msgspec.json.encode(document).decode()

@@ -2,7 +2,8 @@
 
 ``$metadata`` names the model and, for each property, when it was last written and, where the writer
 said so, when it was measured (``sourceTime``). One write stamps one instant. A component has
-metadata of its own. Source: recorded exchanges; Azure Digital Twins, "Twin JSON format".
+metadata of its own. Everything here is a function from documents to documents; the caller gives
+the time and the ETag. Source: recorded exchanges; Azure Digital Twins, "Twin JSON format".
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sync_agent.dtdl.elements import Component
+from sync_agent.dtdl.elements import Component, Primitive
 from sync_agent.dtdl.registry import ModelRegistry
-from sync_agent.dtdl.values import Violation, check_twin
-from sync_agent.stub.adt.answers import bad_request, patch_invalid, twin_invalid
-from sync_agent.twins.patch import PatchError, apply_patch, segments_of
+from sync_agent.dtdl.values import Violation, check_twin, check_value
+from sync_agent.stub.adt.answers import patch_invalid, payload_invalid, twin_invalid
+from sync_agent.twins.patch import OPERATIONS, PatchError, apply_patch, segments_of, unresolved
 from sync_agent.twins.twin import Document
 
 TEXT_BYTES_MAX = 4_096
@@ -31,7 +32,7 @@ def new_twin(
     """
     given = body.get("$metadata")
     if not isinstance(given, dict) or not isinstance(given.get("$model"), str):
-        raise bad_request("Payload is invalid.")
+        raise payload_invalid()
     model = given["$model"]
     contents = registry.contents(model) if model in registry else {}
     document: Document = {"$dtId": twin_id, "$etag": etag}
@@ -43,24 +44,10 @@ def new_twin(
             document[name] = _new_component(value, now)
         else:
             document[name] = value
-            metadata[name] = _stamp(now, given.get(name))
+            metadata[name] = _new_stamp(name, now, given.get(name))
     document["$metadata"] = metadata
-    check_document(registry, document)
+    _check(registry, document, written=body)
     return document
-
-
-def check_document(registry: ModelRegistry, document: Document) -> None:
-    """Check a twin against its model.
-
-    Raises:
-        Refusal: with a detail for each thing that does not conform.
-    """
-    violations = check_twin(registry, document)
-    if violations:
-        raise twin_invalid([_wording(violation) for violation in violations])
-    long_text = _long_text(document)
-    if long_text is not None:
-        raise twin_invalid([f"The value of {long_text} is longer than {TEXT_BYTES_MAX} bytes."])
 
 
 def patched_twin(
@@ -76,36 +63,32 @@ def patched_twin(
     Raises:
         Refusal: the patch cannot be applied, or its result does not conform to the model.
     """
-    plan = _read_patch(document, patch)
     try:
+        plan = _read_patch(document, patch)
         result = apply_patch(document, plan.operations)
+        metadata = result["$metadata"]
+        metadata["$lastUpdateTime"] = now
+        if plan.model is not None:
+            metadata["$model"] = plan.model
+        _stamp_touched(result, plan, registry, now)
+        for operation in plan.source_times:
+            _write_source_time(result, operation)
     except PatchError as error:
         raise patch_invalid(str(error)) from error
-    metadata = result["$metadata"]
-    metadata["$lastUpdateTime"] = now
-    if plan.model is not None:
-        metadata["$model"] = plan.model
-    contents = registry.contents(metadata["$model"]) if metadata["$model"] in registry else {}
-    for owner, name in plan.touched:
-        if owner:
-            _touch_component_property(result, owner, name, now)
-        elif isinstance(contents.get(name), Component) and isinstance(result.get(name), dict):
-            result[name] = _new_component(result[name], now)
-            metadata.pop(name, None)
-        else:
-            _touch(metadata, name, now, present=name in result)
-    for owner, name, source_time in plan.source_times:
-        _set_source_time(result, owner, name, source_time)
-    _reorder(result, etag)
-    check_document(registry, result)
+    result["$etag"] = etag
+    result["$metadata"] = result.pop("$metadata")  # stands last, as the service has it
+    _check(registry, result, written=patch)
     return result
 
 
 def component_of(document: Document, component: str) -> Document | None:
-    """Return a component's document, None when the twin has none of that name."""
-    value = document.get(component)
+    """Return a component's document, None when the twin has none of that name.
+
+    An object property is told from a component by its entry in the twin's own metadata.
+    """
     if component.startswith("$") or component in document["$metadata"]:
-        return None  # the service's own parts; object and map properties have metadata of their own
+        return None
+    value = document.get(component)
     return value if isinstance(value, dict) else None
 
 
@@ -118,73 +101,125 @@ def without_update_times(document: Document) -> Document:
     }
 
 
+def violation_wording(violation: Violation, *, owner: str = "") -> str:
+    """Return what does not conform in the service's words; ``owner`` where none is named."""
+    place = violation.owner or owner or "Twin"
+    match violation.code:
+        case "UnknownProperty":
+            return f"{violation.path} does not appear on the DTDL for {place}."
+        case "WrongType":
+            return f"Expected value of type {violation.expected} for {violation.path} on {place}."
+        case _:
+            return violation.message
+
+
+def too_long_text(written: Any, name: str = "") -> str | None:
+    """Return a sentence about the first text in a JSON value that is too long, None if none is."""
+    if isinstance(written, str):
+        # No character has more than four bytes, so most texts need no encoding to be measured.
+        if len(written) * 4 <= TEXT_BYTES_MAX or len(written.encode()) <= TEXT_BYTES_MAX:
+            return None
+        return f"The value of {name} is longer than {TEXT_BYTES_MAX} bytes."
+    if isinstance(written, dict):
+        found = (too_long_text(value, key) for key, value in written.items())
+    elif isinstance(written, list):
+        found = (too_long_text(value, name) for value in written)
+    else:
+        return None
+    return next((sentence for sentence in found if sentence is not None), None)
+
+
+def _check(registry: ModelRegistry, document: Document, *, written: Any) -> None:
+    violations = check_twin(registry, document)
+    if violations:
+        raise twin_invalid([violation_wording(violation) for violation in violations])
+    too_long = too_long_text(written)
+    if too_long is not None:
+        raise twin_invalid([too_long])
+
+
 @dataclass(slots=True)
 class _Plan:
-    """A patch taken apart: plain operations, and what it says of metadata."""
+    """A patch taken apart: what changes values, and what it says of metadata.
+
+    ``touched`` are (component or "", property), each once, in order.
+    """
 
     operations: list[Document] = field(default_factory=list)
     touched: dict[tuple[str, str], None] = field(default_factory=dict)
-    source_times: list[tuple[str, str, Any]] = field(default_factory=list)
+    source_times: list[_SourceTime] = field(default_factory=list)
     model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _SourceTime:
+    """An operation on the source time of a property of a component or ("") of the twin."""
+
+    op: str
+    owner: str
+    name: str
+    value: Any
 
 
 def _read_patch(document: Document, patch: Sequence[Document]) -> _Plan:
     plan = _Plan()
     for operation in patch:
-        path = operation.get("path")
-        if not operation.get("op") or not isinstance(path, str) or not path.startswith("/"):
-            plan.operations.append(operation)
+        path, op = operation.get("path"), str(operation.get("op")).lower()
+        if op not in OPERATIONS or not isinstance(path, str) or not path:
+            plan.operations.append(operation)  # refused in its turn, when the patch is applied
             continue
         segments = segments_of(path)
-        component = component_of(document, segments[0]) is not None
-        owner = segments[0] if component and len(segments) > 1 else ""
-        inner = segments[1:] if owner else segments
-        if inner[0] == "$metadata":
-            _read_metadata(plan, operation, owner, inner)
-        elif inner[0].startswith("$"):
-            raise patch_invalid(f"Could not resolve path {path}.")
-        else:
-            plan.operations.append(operation)
-            plan.touched[owner, inner[0]] = None
+        in_component = len(segments) > 1 and component_of(document, segments[0]) is not None
+        owner = segments[0] if in_component else ""
+        inner = segments[1:] if in_component else segments
+        match inner:
+            case ("$metadata", "$model") if op == "replace" and not owner:
+                plan.model = _model_id(operation.get("value"))
+            case ("$metadata", name, "sourceTime"):
+                value = operation.get("value")
+                plan.source_times.append(_SourceTime(op, owner, name, value))
+            case (name, *_) if name.startswith("$"):
+                raise unresolved(path)
+            case _:
+                plan.operations.append(operation)
+                plan.touched[owner, inner[0]] = None
     return plan
 
 
-def _read_metadata(plan: _Plan, operation: Document, owner: str, inner: tuple[str, ...]) -> None:
-    value = operation.get("value")
-    match inner:
-        case ("$metadata", "$model") if not owner and operation["op"] == "replace":
-            plan.model = str(value)
-        case ("$metadata", name, "sourceTime"):
-            plan.source_times.append((owner, name, None if operation["op"] == "remove" else value))
-        case _:
-            raise patch_invalid(f"Could not resolve path {operation['path']}.")
+def _model_id(value: Any) -> str:
+    if not isinstance(value, str):
+        raise PatchError("The value of /$metadata/$model must be the id of a model.")
+    return value
 
 
-def _set_source_time(document: Document, owner: str, name: str, source_time: Any) -> None:
-    holder = document[owner] if owner else document
-    stamp = holder["$metadata"].get(name)
-    if stamp is None:
-        raise patch_invalid(
-            f"The target location specified by path segment '{name}' was not found."
-        )
-    if source_time is None:
-        stamp.pop("sourceTime", None)
-    else:
-        stamp["sourceTime"] = source_time
+def _stamp_touched(result: Document, plan: _Plan, registry: ModelRegistry, now: str) -> None:
+    metadata = result["$metadata"]
+    model = metadata["$model"]
+    contents = registry.contents(model) if model in registry else {}
+    for owner, name in plan.touched:
+        value = result.get(name)
+        if owner:
+            whole = ("", owner) in plan.touched  # replaced as a whole, so stamped as a whole
+            if not whole and isinstance(result.get(owner), dict):
+                _stamp_in_component(result[owner], name, now)
+        elif isinstance(contents.get(name), Component) and isinstance(value, dict):
+            result[name] = _new_component(value, now)
+            metadata.pop(name, None)
+        else:
+            _stamp(metadata, name, now, present=name in result)
 
 
-def _touch_component_property(document: Document, owner: str, name: str, now: str) -> None:
-    component = document[owner]
-    metadata = component.setdefault("$metadata", {})
+def _stamp_in_component(component: Document, name: str, now: str) -> None:
+    metadata = component.pop("$metadata")
     present = name in component
     if present:
         # Recorded: a component's own time does not move when the property ends up removed.
         metadata["$lastUpdateTime"] = now
-    _touch(metadata, name, now, present=present)
-    component["$metadata"] = component.pop("$metadata")
+    _stamp(metadata, name, now, present=present)
+    component["$metadata"] = metadata
 
 
-def _touch(metadata: Document, name: str, now: str, *, present: bool) -> None:
+def _stamp(metadata: Document, name: str, now: str, *, present: bool) -> None:
     if not present:
         metadata.pop(name, None)
         return
@@ -194,45 +229,41 @@ def _touch(metadata: Document, name: str, now: str, *, present: bool) -> None:
     metadata[name] = stamp
 
 
+def _write_source_time(document: Document, operation: _SourceTime) -> None:
+    holder = document.get(operation.owner) if operation.owner else document
+    stamp = holder["$metadata"].get(operation.name) if isinstance(holder, dict) else None
+    if not isinstance(stamp, dict):
+        raise _not_found(operation.name)
+    if operation.op != "add" and "sourceTime" not in stamp:
+        raise _not_found("sourceTime")
+    if operation.op == "remove":
+        del stamp["sourceTime"]
+        return
+    fault = check_value(Primitive.DATE_TIME, operation.value)
+    if fault is not None:
+        raise PatchError(f"The sourceTime of {operation.name} {fault}.")
+    stamp["sourceTime"] = operation.value
+
+
+def _not_found(segment: str) -> PatchError:
+    return PatchError(f"The target location specified by path segment '{segment}' was not found.")
+
+
 def _new_component(value: Mapping[str, Any], now: str) -> Document:
     given = value.get("$metadata")
-    source = given if isinstance(given, dict) else {}
-    component = {name: v for name, v in value.items() if not name.startswith("$")}
+    stamps = given if isinstance(given, dict) else {}
+    component = {name: inner for name, inner in value.items() if not name.startswith("$")}
     metadata: Document = {"$lastUpdateTime": now}
-    metadata |= {name: _stamp(now, source.get(name)) for name in component}
+    metadata |= {name: _new_stamp(name, now, stamps.get(name)) for name in component}
     component["$metadata"] = metadata
     return component
 
 
-def _stamp(now: str, given: Any) -> Document:
+def _new_stamp(name: str, now: str, given: Any) -> Document:
     stamp: Document = {"lastUpdateTime": now}
-    if isinstance(given, dict) and isinstance(given.get("sourceTime"), str):
+    if isinstance(given, dict) and given.get("sourceTime") is not None:
+        fault = check_value(Primitive.DATE_TIME, given["sourceTime"])
+        if fault is not None:
+            raise twin_invalid([f"The sourceTime of {name} {fault}."])
         stamp["sourceTime"] = given["sourceTime"]
     return stamp
-
-
-def _reorder(document: Document, etag: str) -> None:
-    """Put the parts in the service's order: ids first, metadata last."""
-    document["$etag"] = etag
-    document["$metadata"] = document.pop("$metadata")
-
-
-def _wording(violation: Violation) -> str:
-    owner = violation.owner or "Twin"
-    match violation.code:
-        case "UnknownProperty":
-            return f"{violation.path} does not appear on the DTDL for {owner}."
-        case "WrongType":
-            return f"Expected value of type {violation.expected} for {violation.path} on {owner}."
-        case _:
-            return violation.message
-
-
-def _long_text(value: Any, name: str = "") -> str | None:
-    if isinstance(value, str):
-        too_long = len(value) > TEXT_BYTES_MAX // 4 and len(value.encode()) > TEXT_BYTES_MAX
-        return name if too_long else None
-    if isinstance(value, list):
-        return next((found for item in value if (found := _long_text(item, name))), None)
-    items = value.items() if isinstance(value, dict) else ()
-    return next((found for key, item in items if (found := _long_text(item, key))), None)
