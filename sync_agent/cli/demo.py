@@ -175,7 +175,7 @@ def _row(twin: Mapping[str, Any], result: DemoResult) -> dict[str, Any]:
         "state": health["state"],
         "score": health.get("score"),
         "since": health.get("stateSince", ""),
-        "why": health.get("explanation") or "within its limits again, but not for long enough",
+        "why": health.get("explanation"),
     }
 
 

@@ -176,7 +176,12 @@ def health_values(profile: Profile, health: ElementHealth) -> Document:
 def _explanation(profile: Profile, health: ElementHealth) -> str:
     if health.state is HealthState.UNKNOWN and health.period is None:
         return f"no data for {STALE_PERIODS} periods of {profile.period_s} s"
-    return "" if health.period is None else health.period.explanation
+    if health.period is None:
+        return ""
+    held = health.state in (HealthState.DEGRADED, HealthState.CRITICAL)
+    if held and not health.period.explanation:
+        return f"recovering: {health.clean} of {profile.leave.clean} clean periods"
+    return health.period.explanation
 
 
 def _kpi_values(

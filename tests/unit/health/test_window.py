@@ -142,3 +142,10 @@ def test_what_the_twin_shows_says_how_bad_since_when_and_why() -> None:
 def test_a_window_survives_being_stored() -> None:
     element = Element(BOTH).levels(0, 12, 12, 0)
     assert ElementHealth.from_json(element.health.to_json()) == element.health
+
+
+def test_a_state_held_by_its_clean_count_says_how_far_it_has_recovered() -> None:
+    element = Element().levels(12, 12, 0, 0)
+    shown = health_values(PROFILE, element.health)
+    assert shown["state"] == "degraded"
+    assert shown["explanation"] == "recovering: 1 of 3 clean periods"
