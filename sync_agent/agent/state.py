@@ -299,23 +299,29 @@ class StateStore:
                     f"no agent state at {self._path}",
                     remedy="start `sync-agent run` with this state path first, or set state.path",
                 )
-            db = sqlite3.connect(
-                f"{self._path.absolute().as_uri()}?mode=ro", uri=True, timeout=LOCK_WAIT_S
-            )
+            address = f"{self._path.absolute().as_uri()}?mode=ro"
+            db = sqlite3.connect(address, uri=True, timeout=LOCK_WAIT_S)
         else:
             db = sqlite3.connect(self._path, isolation_level=None, timeout=LOCK_WAIT_S)
+        try:
+            self._prepare(db, readonly=readonly)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _prepare(self, db: sqlite3.Connection, *, readonly: bool) -> None:
+        if not readonly:
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=NORMAL")
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version == 0 and not readonly:
             db.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version={_SCHEMA_VERSION};COMMIT;")
         elif version != _SCHEMA_VERSION:
-            db.close()
             raise StoreError(
                 f"{self._path} is an agent state of version {version}, this is {_SCHEMA_VERSION}",
                 remedy="use the sync-agent that wrote it, or set state.path to a new file",
             )
-        return db
 
     def _unlock(self) -> None:
         if self._lock is not None:
