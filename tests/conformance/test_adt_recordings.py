@@ -1,21 +1,26 @@
-"""Recorded exchanges with the real service, replayed against the stub by session."""
+"""Recorded exchanges with the real service, replayed against the stub session by session."""
 
 from __future__ import annotations
 
-import gzip
-import http.client
-import json
-import re
 from collections import Counter
-from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
+from tests.conformance.adt_replay import (
+    Catalogue,
+    Needs,
+    Replayer,
+    differences,
+    is_built,
+    sessions_of,
+)
 from tests.stubs import running_stub
 
+ROOT = Path(__file__).resolve().parents[2]
+FIDELITY = ROOT / "docs" / "stub-fidelity.md"
 RECORDINGS = next(
     (
         folder / "shared" / "conformance" / "adt"
@@ -24,9 +29,7 @@ RECORDINGS = next(
     ),
     None,
 )
-NOT_BUILT = re.compile(r"^/(eventroutes|jobs)", re.IGNORECASE)
-GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
+NAMES = ("python-2020-12", "python-2023-03")
 
 pytestmark = [
     pytest.mark.real_data,
@@ -34,125 +37,76 @@ pytestmark = [
 ]
 
 
-def exchanges(name: str) -> Iterator[list[dict[str, Any]]]:
+@dataclass
+class Outcome:
+    """What a replay found: exchanges and differences by operation, and what was left out."""
+
+    replayed: Counter[str] = field(default_factory=Counter)
+    different: Counter[str] = field(default_factory=Counter)
+    not_built: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+
+
+def replay(name: str) -> Outcome:
     assert RECORDINGS is not None
-    sessions: dict[str, list[dict[str, Any]]] = {}
-    with gzip.open(RECORDINGS / name, "rt", encoding="utf-8") as lines:
-        for line in lines:
-            exchange = json.loads(line)
-            sessions.setdefault(exchange["session"], []).append(exchange)
-    for session in sessions.values():
-        yield sorted(session, key=lambda exchange: exchange["order"])
-
-
-def blurred(value: Any) -> Any:
-    """Return a body with what differs from run to run made equal."""
-    if isinstance(value, str):
-        value = value.replace("http://aka.ms", "https://aka.ms")
-        return TIME.sub("<time>", GUID.sub("<guid>", value))
-    if isinstance(value, list):
-        return [blurred(item) for item in value]
-    if isinstance(value, dict):
-        return {
-            k: "<link>" if k in ("nextLink", "continuationToken") and v else blurred(v)
-            for k, v in value.items()
-        }
-    return value
-
-
-class Replayer:
-    """Sends one session's requests in order; a recorded ETag becomes the stub's of that moment."""
-
-    def __init__(self, url: str) -> None:
-        self.connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
-        self.etags: dict[str, str] = {}
-        self.links: dict[str, str] = {}
-
-    def send(self, exchange: dict[str, Any]) -> tuple[int, dict[str, str], Any]:
-        parts = urlsplit(self.links.get(exchange["url"], exchange["url"]))
-        headers = {
-            name: self.etags.get(value, value)
-            for name, value in (exchange["req_headers"] or {}).items()
-            if name.lower() not in ("host", "content-length", "accept-encoding", "connection")
-        }
-        body = exchange["req_body"]
-        text = None if body is None else body if isinstance(body, str) else json.dumps(body)
-        headers.setdefault("Content-Type", "application/json")
-        self.connection.request(
-            exchange["method"],
-            f"{parts.path}?{parts.query}",
-            None if text is None else text.encode(),
-            headers,
-        )
-        response = self.connection.getresponse()
-        raw = response.read()
-        found = json.loads(raw) if raw else None
-        given = {name.lower(): value for name, value in response.getheaders()}
-        self.learn(exchange, given, found)
-        return response.status, given, found
-
-    def learn(self, exchange: dict[str, Any], given: dict[str, str], found: Any) -> None:
-        recorded = {k.lower(): v for k, v in (exchange["resp_headers"] or {}).items()}
-        if recorded.get("etag") and given.get("etag"):
-            self.etags[recorded["etag"]] = given["etag"]
-        old = exchange["resp_body"]
-        if isinstance(old, dict) and isinstance(found, dict):
-            if old.get("$etag") and found.get("$etag"):
-                self.etags[old["$etag"]] = found["$etag"]
-            if old.get("nextLink") and found.get("nextLink"):
-                self.links[old["nextLink"]] = found["nextLink"]
-
-
-def differences(exchange: dict[str, Any], status: int, found: Any) -> list[str]:
-    body = exchange["resp_body"]
-    wrong = []
-    if status != exchange["status"]:
-        wrong.append(f"status {status}, recorded {exchange['status']}")
-    code = (found or {}).get("error", {}).get("code") if isinstance(found, dict) else None
-    if (exchange["error_code"] or None) != (code or None):
-        wrong.append(f"code {code}, recorded {exchange['error_code']}")
-    if not wrong and not is_query(exchange) and blurred(found or None) != blurred(body or None):
-        wrong.append(f"body {json.dumps(blurred(found))}\n  recorded {json.dumps(blurred(body))}")
-    return wrong
-
-
-def is_query(exchange: dict[str, Any]) -> bool:
-    # The recorded service's queries lag behind its writes and see what other sessions left.
-    return "/query" in exchange["url"]
-
-
-def built(exchange: dict[str, Any]) -> bool:
-    return NOT_BUILT.match(urlsplit(exchange["url"]).path) is None
-
-
-def seeds(sessions: list[list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
-    """Return the definition of every model that any session uploads."""
-    models: dict[str, dict[str, Any]] = {}
-    for session in sessions:
-        for exchange in session:
-            body = exchange["req_body"]
-            if exchange["method"] == "POST" and isinstance(body, list):
-                models |= {m["@id"]: m for m in body if isinstance(m, dict) and "@id" in m}
-    return models
-
-
-@pytest.mark.parametrize("name", ["python-2020-12.jsonl.gz", "python-2023-03.jsonl.gz"])
-def test_the_stub_answers_as_the_service_was_recorded(name: str) -> None:
-    failures: list[str] = []
-    total: Counter[str] = Counter()
-    for session in exchanges(name):
-        if not session[0]["replays_from_empty"] or not all(map(built, session)):
-            continue
-        with running_stub() as stub:
-            replayer = Replayer(stub.adt_url)
+    sessions = sessions_of(RECORDINGS / f"{name}.jsonl.gz")
+    catalogue = Catalogue.of(sessions)
+    outcome = Outcome()
+    with running_stub() as stub, closing(Replayer(stub.adt_url)) as replayer:
+        for session in sessions:
+            if not all(map(is_built, session)):
+                outcome.not_built.update(e["op"] for e in session if not is_built(e))
+                continue
+            needs = Needs(catalogue).of(session)
+            replayer.wipe()
+            replayer.seed(needs)
             for exchange in session:
                 if exchange["status"] == 429:
                     continue
-                status, _, found = replayer.send(exchange)
-                total[exchange["op"]] += 1
-                failures += [
-                    f"{exchange['session']} #{exchange['order']} {exchange['op']}: {text}"
-                    for text in differences(exchange, status, found)
-                ]
-    assert sum(total.values()) > 500
-    assert not failures, f"{len(failures)} of {sum(total.values())}\n" + "\n".join(failures[:40])
+                found = differences(exchange, needs, *replayer.send(exchange))
+                outcome.replayed[exchange["op"]] += 1
+                outcome.different[exchange["op"]] += bool(found)
+                place = f"{exchange['session']} #{exchange['order']} {exchange['op']}"
+                outcome.failures += [f"{place}: {text}" for text in found]
+    return outcome
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> dict[str, Outcome]:
+    return {name: replay(name) for name in NAMES}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_stub_answers_as_the_service_was_recorded(
+    outcomes: dict[str, Outcome], name: str
+) -> None:
+    outcome = outcomes[name]
+    assert outcome.replayed.total() > 1_000
+    assert not outcome.failures, "\n".join(outcome.failures[:20])
+
+
+def test_only_sessions_with_operations_that_are_not_built_are_left_out(
+    outcomes: dict[str, Outcome],
+) -> None:
+    left_out = {op for outcome in outcomes.values() for op in outcome.not_built}
+    assert left_out == {
+        "DELETE /eventroutes/{id}",
+        "GET /eventroutes",
+        "GET /eventroutes/{id}",
+        "PUT /eventroutes/{id}",
+    }
+
+
+def test_the_fidelity_page_has_the_figures_of_this_replay(outcomes: dict[str, Outcome]) -> None:
+    page = FIDELITY.read_text(encoding="utf-8")
+    operations = sorted({op for outcome in outcomes.values() for op in outcome.replayed})
+    rows = []
+    for operation in operations:
+        cells = [
+            f"{outcome.replayed[operation] - outcome.different[operation]}"
+            f" of {outcome.replayed[operation]}"
+            for outcome in outcomes.values()
+        ]
+        rows.append(f"| {operation} | {' | '.join(cells)} |")
+    missing = [row for row in rows if row not in page]
+    assert not missing, "docs/stub-fidelity.md lacks these rows:\n" + "\n".join(rows)
