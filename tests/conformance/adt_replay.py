@@ -267,8 +267,8 @@ class Replayer:
 
     def send(self, exchange: Exchange) -> tuple[int, dict[str, str], Any]:
         """Send a recorded request."""
-        url: str = self.links.get(exchange["url"], exchange["url"])
-        parts = urlsplit(url)
+        recorded: str = exchange["url"]
+        parts = urlsplit(self.links.get(recorded, recorded))
         headers = {
             name.lower(): self.etags.get(value, value)
             for name, value in (exchange["req_headers"] or {}).items()
