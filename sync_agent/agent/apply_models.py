@@ -1,7 +1,7 @@
 """Brings the deployed models up to a folder's: what is missing is created, bases first.
 
 A deployed model is never changed: the same id with other content is an error, since twins rely on
-it. A new content needs a new version.
+it. A new content needs a new version. A folder may build on models that are deployed and not in it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from sync_agent.dtdl.adt_profile import check_adt
 from sync_agent.dtdl.diagnostics import Diagnostic
 from sync_agent.dtdl.elements import Interface
+from sync_agent.dtdl.parse import parse_documents
 from sync_agent.dtdl.registry import ModelRegistry
 from sync_agent.errors import ModelError
 from sync_agent.ports.twin_store import ModelStore
@@ -29,26 +30,31 @@ class ModelPlan:
     unchanged: int
 
 
-def check_models(path: Path) -> tuple[tuple[Interface, ...], tuple[Diagnostic, ...]]:
+def check_models(
+    path: Path, deployed: Sequence[Interface] = ()
+) -> tuple[tuple[Interface, ...], tuple[Diagnostic, ...]]:
     """Read a folder and return its interfaces and everything wrong with them, ADT's rules included.
+
+    ``deployed`` are models that those of the folder may build on.
 
     Raises:
         InputError: the folder cannot be read.
     """
     folder = read_models(path)
-    registry = ModelRegistry(folder.interfaces)
+    registry = ModelRegistry((*deployed, *folder.interfaces))
     findings = list(folder.diagnostics)
+    faulty = {finding.model for finding in findings}
     for interface in folder.interfaces:
         findings += check_adt(registry, interface)
         findings += [
             Diagnostic(
-                "unresolved",
+                "unresolvedReference",
                 f"{dependency} is nowhere",
                 interface.id,
                 remedy="add that model, or correct the reference",
             )
             for dependency in registry.dependencies(interface.id)
-            if dependency not in registry
+            if dependency not in registry and dependency not in faulty
         ]
     return folder.interfaces, tuple(findings)
 
@@ -57,12 +63,14 @@ async def plan_models(store: ModelStore, path: Path) -> ModelPlan:
     """Compare a folder with what is deployed.
 
     Raises:
+        InputError: the folder cannot be read.
         ModelError: the folder has a faulty model, or a deployed one has other content.
         ServiceError: the deployed models cannot be read.
     """
-    interfaces, findings = check_models(path)
-    refuse_faulty(findings, path)
     deployed = {model["id"]: model.get("model") async for model in store.list_models()}
+    known = parse_documents(deployed.items(), undefined_extensions=True).interfaces
+    interfaces, findings = check_models(path, known)
+    refuse_faulty(findings, path)
     for interface in interfaces:
         if interface.id in deployed and deployed[interface.id] != interface.document:
             raise ModelError(

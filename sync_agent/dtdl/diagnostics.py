@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+Report = Callable[[str, str, str], None]
+"""Takes the code, the JSON pointer and the message of a finding about what is being read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,11 @@ Content: TypeAlias = Property | Telemetry | Relationship | Component | Command
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """A model: ``contents`` are its own, by name, without what it inherits."""
+    """A model: ``contents`` are its own, by name, without what it inherits.
+
+    ``extensions`` are the language extensions in force, ``nested`` the ids of interfaces that are
+    defined inside its document.
+    """
 
     id: str
     dtdl_version: int
@@ -130,3 +134,5 @@ class Interface:
     document: Mapping[str, Any]
     display_name: Mapping[str, str] = field(default_factory=dict)
     description: Mapping[str, str] = field(default_factory=dict)
+    extensions: tuple[str, ...] = ()
+    nested: tuple[str, ...] = ()

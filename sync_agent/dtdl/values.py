@@ -32,14 +32,19 @@ from sync_agent.dtdl.registry import ModelRegistry
 DEPTH_MAX = 32
 _LONG = 2**63
 _INTEGER = 2**31
+_DOUBLE_MAX = 1.7976931348623157e308
+_FLOAT_MAX = 3.4028235e38
 
-_DATE_TIME = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII
-)
+_OFFSET = r"(?:[Zz]|[+-]\d\d:\d\d)"
+_DATE_TIME = re.compile(rf"\d{{4}}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?{_OFFSET}", re.ASCII)
+_TIME = re.compile(rf"\d\d:\d\d:\d\d(?:\.\d+)?{_OFFSET}", re.ASCII)
 _DURATION = re.compile(
-    r"-?P(?=.)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?", re.ASCII
+    # Weeks go without years and months, and only the last number may have a fraction.
+    r"-?P(?=.)(?:(?:\d+(?:\.\d+(?=Y$))?Y)?(?:\d+(?:\.\d+(?=M$))?M)?|\d+(?:\.\d+(?=W$))?W)"
+    r"(?:\d+(?:\.\d+(?=D$))?D)?"
+    r"(?:T(?=\d)(?:\d+(?:\.\d+(?=H$))?H)?(?:\d+(?:\.\d+(?=M$))?M)?(?:\d+(?:\.\d+)?S)?)?",
+    re.ASCII,
 )
-_TIME = re.compile(r"\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
 _MAP_KEY = re.compile(r"[A-Za-z0-9_](?:.{0,510}[^\s])?", re.ASCII)
 
 _GEOMETRY_DEPTH = {
@@ -77,7 +82,7 @@ def check_value(schema: Schema, value: Any, depth: int = 0) -> str | None:
         case Geometry():
             return _check_geometry(schema, value)
         case EnumSchema(values=allowed):
-            if value in allowed and not isinstance(value, bool):
+            if any(value == item and type(value) is type(item) for item in allowed):
                 return None
             return f"{value!r} is not one of {', '.join(map(str, allowed))}"
         case ArraySchema(element=element):
@@ -237,18 +242,22 @@ def _check_boolean(value: Any) -> str | None:
     return None if isinstance(value, bool) else f"must be true or false, not {_kind(value)}"
 
 
-def _check_real(value: Any) -> str | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return f"must be a number, not {_kind(value)}"
-    return None if abs(value) < float("inf") else "must be a finite number"
+def _real(bound: float) -> Callable[[Any], str | None]:
+    def check(value: Any) -> str | None:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return f"must be a number, not {_kind(value)}"
+        if isinstance(value, float) and not math.isfinite(value):
+            return "must be a finite number"
+        return None if abs(value) <= bound else f"must be a number of {-bound} to {bound}"
+
+    return check
 
 
 def _whole(bound: int) -> Callable[[Any], str | None]:
     def check(value: Any) -> str | None:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            return f"must be a whole number, not {_kind(value)}"
-        if not math.isfinite(value) or value != int(value):
-            return f"must be a whole number, not {value}"
+        if isinstance(value, bool) or not isinstance(value, int):
+            given = value if isinstance(value, float) else _kind(value)
+            return f"must be a whole number, not {given}"
         return None if -bound <= value < bound else f"must be {-bound} to {bound - 1}, not {value}"
 
     return check
@@ -281,15 +290,15 @@ _PRIMITIVES: Mapping[Primitive, Callable[[Any], str | None]] = {
     Primitive.BOOLEAN: _check_boolean,
     Primitive.DATE: _text("a date such as 2026-01-31", _is_date),
     Primitive.DATE_TIME: _text("a date-time such as 2026-01-31T08:15:00Z", _is_date_time),
-    Primitive.DOUBLE: _check_real,
+    Primitive.DOUBLE: _real(_DOUBLE_MAX),
     Primitive.DURATION: _text(
         "a duration such as PT15M", lambda text: _DURATION.fullmatch(text) is not None
     ),
-    Primitive.FLOAT: _check_real,
+    Primitive.FLOAT: _real(_FLOAT_MAX),
     Primitive.INTEGER: _whole(_INTEGER),
     Primitive.LONG: _whole(_LONG),
     Primitive.STRING: _text("text", lambda _: True),
-    Primitive.TIME: _text("a time such as 08:15:00", _is_time),
+    Primitive.TIME: _text("a time such as 08:15:00Z", _is_time),
 }
 
 
@@ -306,5 +315,9 @@ def _is_position_list(value: Any, depth: int) -> bool:
     if not isinstance(value, list):
         return False
     if depth == 1:
-        return 2 <= len(value) <= 3 and all(_check_real(v) is None for v in value)
+        return 2 <= len(value) <= 3 and all(_is_number(v) for v in value)
     return all(_is_position_list(item, depth - 1) for item in value)
+
+
+def _is_number(value: Any) -> bool:
+    return _PRIMITIVES[Primitive.DOUBLE](value) is None

@@ -1,18 +1,20 @@
 """A folder of DTDL files: every ``*.json`` in it, each with one model or an array of them.
 
+The files are read together, so they may refer to each other and a model defined twice is found.
 Bounds: ``FILE_BYTES_MAX`` a file, ``FILES_MAX`` files.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sync_agent.dtdl.diagnostics import Diagnostic
 from sync_agent.dtdl.elements import Interface
-from sync_agent.dtdl.parse import iter_models, parse_models
+from sync_agent.dtdl.parse import parse_documents
 from sync_agent.errors import InputError, ModelError
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
@@ -31,6 +33,8 @@ class ModelFolder:
 def read_models(path: Path) -> ModelFolder:
     """Read one file, or all of a folder in the order of their paths.
 
+    Extensions nobody here knows are findings, in every DTDL version: a service would refuse them.
+
     Raises:
         InputError: the path is not there, holds no model file, or a file is not JSON.
     """
@@ -41,20 +45,8 @@ def read_models(path: Path) -> ModelFolder:
             place=str(path),
             remedy="name the folder with the DTDL files (models.path)",
         )
-    interfaces: list[Interface] = []
-    diagnostics: list[Diagnostic] = []
-    defined: dict[str, str] = {}
-    for file in files:
-        name = str(file.relative_to(path)) if path.is_dir() else file.name
-        parsed = parse_models(iter_models(_read(file)), source=name)
-        diagnostics += parsed.diagnostics
-        for interface in parsed.interfaces:
-            if interface.id in defined:
-                diagnostics.append(_defined_twice(interface.id, name, defined[interface.id]))
-            else:
-                defined[interface.id] = name
-                interfaces.append(interface)
-    return ModelFolder(tuple(interfaces), tuple(diagnostics), len(files))
+    parsed = parse_documents(_documents(files, path), undefined_extensions=False)
+    return ModelFolder(parsed.interfaces, parsed.diagnostics, len(files))
 
 
 def refuse_faulty(diagnostics: Sequence[Diagnostic], place: Path) -> None:
@@ -72,23 +64,41 @@ def refuse_faulty(diagnostics: Sequence[Diagnostic], place: Path) -> None:
         )
 
 
-def _read(file: Path) -> object:
+def _documents(files: Sequence[Path], path: Path) -> Iterator[tuple[str, Any]]:
+    for file in files:
+        yield str(file.relative_to(path)) if path.is_dir() else file.name, _read(file)
+
+
+def _read(file: Path) -> Any:
     try:
-        if file.stat().st_size > FILE_BYTES_MAX:
-            raise InputError(f"larger than {FILE_BYTES_MAX} bytes", place=str(file))
-        return json.loads(file.read_text(encoding="utf-8-sig"))
+        with file.open("rb") as opened:
+            data = opened.read(FILE_BYTES_MAX + 1)
+        if len(data) > FILE_BYTES_MAX:
+            raise InputError(f"is larger than {FILE_BYTES_MAX:,} bytes", place=str(file))
+        return json.loads(data.decode("utf-8-sig"), object_pairs_hook=_object)
     except json.JSONDecodeError as error:
         raise InputError(
             f"is not JSON: {error.msg}", place=f"{file}:{error.lineno}", remedy="correct the file"
         ) from error
     except (UnicodeDecodeError, RecursionError) as error:
         raise InputError("is not JSON text in UTF-8", place=str(file)) from error
+    except _DoubleKeyError as error:
+        raise InputError(
+            f"has {error} twice in one object", place=str(file), remedy="keep one of them"
+        ) from error
     except OSError as error:
         raise InputError(
             f"cannot be read: {error.strerror}", place=str(file), remedy="check the path"
         ) from error
 
 
-def _defined_twice(model_id: str, file: str, first: str) -> Diagnostic:
-    message = f"{model_id} is defined in {first} too"
-    return Diagnostic("duplicateDefinition", message, model_id, "/@id", file, "keep one of them")
+class _DoubleKeyError(Exception):
+    """A JSON object has a key twice; plain JSON reading would drop one without a word."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    read = dict(pairs)
+    if len(read) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _DoubleKeyError(repr(next(key for key in keys if keys.count(key) > 1)))
+    return read

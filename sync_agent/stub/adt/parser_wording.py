@@ -35,7 +35,7 @@ def wording(finding: Diagnostic, models: Sequence[Any]) -> str:
             return _NO_ID
         case "missingContext":
             return _NO_CONTEXT
-        case "invalidSchema":
+        case "badDtmiOrTerm":
             found = _content_at(finding, models)
             if found is not None:
                 return _schema_wording(finding.model, *found)

@@ -154,4 +154,5 @@ def _shown(document: Document, etag: str, asked: Asked) -> Answer:
 
 def _is_time(text: str) -> bool:
     # Recorded: a space in place of the T, and no zone, are taken as well.
-    return check_value(Primitive.DATE_TIME, text.replace(" ", "T", 1)) is None
+    time = text.replace(" ", "T", 1)
+    return any(check_value(Primitive.DATE_TIME, t) is None for t in (time, f"{time}Z"))

@@ -1,118 +1,108 @@
 from __future__ import annotations
 
-from typing import Any
+from sync_agent.dtdl.elements import (
+    ArraySchema,
+    Command,
+    Component,
+    EnumSchema,
+    Geometry,
+    MapSchema,
+    ObjectSchema,
+    Primitive,
+    Property,
+    Relationship,
+    Telemetry,
+)
+from sync_agent.dtdl.parse import parse_documents, parse_models
+from tests.unit.dtdl.documents import QUANTITATIVE, component, enum, interface, prop
 
-import pytest
-
-from sync_agent.dtdl.adt_profile import check_adt
-from sync_agent.dtdl.elements import Component, EnumSchema, MapSchema, Primitive, Property
-from sync_agent.dtdl.parse import parse_models
-from sync_agent.dtdl.registry import ModelRegistry
-
-
-def interface(*contents: dict[str, Any], version: int = 3, **more: Any) -> dict[str, Any]:
-    return {
-        "@context": f"dtmi:dtdl:context;{version}",
-        "@id": "dtmi:t:Thing;1",
-        "@type": "Interface",
-        "contents": list(contents),
-        **more,
-    }
-
-
-def codes(document: Any) -> list[str]:
-    return [finding.code for finding in parse_models([document]).diagnostics]
-
-
-def prop(name: str = "p", schema: Any = "double", **more: Any) -> dict[str, Any]:
-    return {"@type": "Property", "name": name, "schema": schema, **more}
+MAP = {
+    "@type": "Map",
+    "mapKey": {"name": "k", "schema": "string"},
+    "mapValue": {"name": "v", "schema": "integer"},
+}
 
 
-def test_an_interface_is_read_with_its_contents_and_texts() -> None:
-    shared = {"@id": "dtmi:t:State;1", "@type": "Enum", "valueSchema": "string"}
-    shared["enumValues"] = [{"name": "on", "enumValue": "on"}]  # type: ignore[assignment]
-    tags = {
-        "@type": "Map",
-        "mapKey": {"name": "k", "schema": "string"},
-        "mapValue": {"name": "v", "schema": "string"},
-    }
-    parsed = parse_models(
-        [
-            interface(
-                prop("state", "dtmi:t:State;1"),
-                prop("tags", tags),
-                {"@type": ["Property", "Temperature"], "name": "t", "schema": "double"},
-                {"@type": "Component", "name": "health", "schema": "dtmi:t:Health;1"},
-                schemas=[shared],
-                displayName={"en": "Thing"},
-                description="what it is",
-            )
-        ]
+def test_an_interface_is_read_with_all_its_contents() -> None:
+    document = interface(
+        prop("state", "dtmi:t:State;1", writable=True),
+        prop("tags", MAP),
+        prop("where", "point"),
+        prop("list", {"@type": "Array", "elementSchema": "dateTime"}),
+        prop("box", {"@type": "Object", "fields": [{"name": "x", "schema": "float"}]}),
+        {
+            "@type": ["Telemetry", "Temperature"],
+            "name": "t",
+            "schema": "double",
+            "unit": "kelvin",
+        },
+        {
+            "@type": "Relationship",
+            "name": "uses",
+            "target": "dtmi:t:Other;1",
+            "maxMultiplicity": 3,
+            "properties": [prop("since", "date")],
+        },
+        component("health", "dtmi:t:Health;1"),
+        {"@type": "Command", "name": "reset"},
+        extensions=(QUANTITATIVE,),
+        extends="dtmi:t:Base;1",
+        schemas=[enum("on", **{"@id": "dtmi:t:State;1"})],
     )
+
+    parsed = parse_models([document])
+
     assert parsed.diagnostics == ()
     (thing,) = parsed.interfaces
-    assert thing.contents["state"] == Property("state", EnumSchema(Primitive.STRING, ("on",)))
-    assert thing.contents["tags"] == Property("tags", MapSchema(Primitive.STRING))
-    assert thing.contents["t"] == Property("t", Primitive.DOUBLE, ("Temperature",))
-    assert thing.contents["health"] == Component("health", "dtmi:t:Health;1")
-    assert (thing.display_name, thing.description) == ({"en": "Thing"}, {"en": "what it is"})
-
-
-@pytest.mark.parametrize(
-    ("document", "code"),
-    [
-        ("text", "notObject"),
-        ({"@type": "Interface"}, "missingTopLevelId"),
-        (interface() | {"@id": "dtmi:t:1x;1"}, "invalidDtmi"),
-        ({k: v for k, v in interface().items() if k != "@context"}, "missingContext"),
-        (interface(version=9), "unsupportedContextVersion"),
-        (interface() | {"@type": "Property"}, "notInterface"),
-        (interface(prop("1st")), "invalidName"),
-        (interface(prop("ends_")), "invalidName"),
-        (interface(prop("a"), prop("a")), "nonUniquePropertyValue"),
-        (interface(prop(schema="XXX")), "invalidSchema"),
-        (interface({"@type": "Property", "name": "p"}), "missingRequiredProperty"),
-        (interface({"@type": "Nothing", "name": "p"}), "invalidType"),
-        (interface(prop(colour="red")), "improperPropertyName"),
-        (interface(extends="dtmi:t:Thing;1"), "recursiveExtends"),
-        (interface(prop("a" * 65), version=2), "invalidName"),
-        (
-            interface(prop(schema={"@type": "Array", "elementSchema": "double"}), version=2),
-            "arrayProperty",
-        ),
-    ],
-)
-def test_what_dtdl_does_not_allow_is_named_by_its_code(document: Any, code: str) -> None:
-    assert code in codes(document)
-
-
-def test_all_findings_come_in_one_pass_with_their_places() -> None:
-    found = parse_models([interface(prop("1st"), prop(schema="XXX"))], source="x.json").diagnostics
-    assert [(f.pointer, f.source) for f in found] == [
-        ("/contents/0/name", "x.json"),
-        ("/contents/1/schema", "x.json"),
+    assert thing.document is document
+    assert (thing.dtdl_version, thing.extends) == (3, ("dtmi:t:Base;1",))
+    assert thing.extensions == (QUANTITATIVE,)
+    assert list(thing.contents.values()) == [
+        Property("state", EnumSchema(Primitive.STRING, ("on",)), writable=True),
+        Property("tags", MapSchema(Primitive.INTEGER)),
+        Property("where", Geometry.POINT),
+        Property("list", ArraySchema(Primitive.DATE_TIME)),
+        Property("box", ObjectSchema({"x": Primitive.FLOAT})),
+        Telemetry("t", Primitive.DOUBLE, ("Temperature",), "kelvin"),
+        Relationship("uses", "dtmi:t:Other;1", {"since": Property("since", Primitive.DATE)}, 3),
+        Component("health", "dtmi:t:Health;1"),
+        Command("reset"),
     ]
 
 
-def test_schemas_nest_five_deep_and_no_deeper() -> None:
-    schema: Any = "double"
-    for _ in range(5):
-        schema = {"@type": "Array", "elementSchema": schema}
-    assert codes(interface(prop(schema=schema))) == []
-    assert "excessiveDepth" in codes(
-        interface(prop(schema={"@type": "Array", "elementSchema": schema}))
-    )
+def test_the_schemas_that_extensions_predefine_are_built() -> None:
+    central = "dtmi:iotcentral:context;2"
+    vector = {"@type": "Telemetry", "name": "v", "schema": "vector"}
+    unit = prop("unit", "TemperatureUnit")
+
+    (with_vector,) = parse_models([interface(vector, version=2, extensions=(central,))]).interfaces
+    (with_unit,) = parse_models([interface(unit, extensions=(QUANTITATIVE,))]).interfaces
+
+    numbers = ObjectSchema(dict.fromkeys("xyz", Primitive.DOUBLE))
+    assert with_vector.contents["v"] == Telemetry("v", numbers)
+    units = EnumSchema(Primitive.STRING, ("degreeCelsius", "degreeFahrenheit", "kelvin"))
+    assert with_unit.contents["unit"] == Property("unit", units)
 
 
-def test_what_azure_digital_twins_refuses_on_top_is_found() -> None:
-    part = interface({"@type": "Component", "name": "c", "schema": "dtmi:t:Leaf;1"})
-    part["@id"] = "dtmi:t:Part;1"
-    leaf = interface() | {"@id": "dtmi:t:Leaf;1"}
-    old = interface(version=2, extends="dtmi:t:Leaf;1") | {"@id": "dtmi:t:Old;1"}
-    whole = interface(
-        {"@type": "Component", "name": "part", "schema": "dtmi:t:Part;1"},
-        {"@type": "Command", "name": "reset"},
+def test_a_faulty_interface_does_not_come_out_and_sound_ones_do() -> None:
+    parsed = parse_documents(
+        [
+            ("good.json", interface(id="Good")),
+            ("bad.json", interface(prop("1st"), id="Bad")),
+            ("both.json", [interface(id="Fine"), interface(prop("_"), id="Worse")]),
+        ]
     )
-    registry = ModelRegistry(parse_models([part, leaf, old, whole]).interfaces)
-    found = {f.code for i in registry.ids for f in check_adt(registry, registry.interface(i))}
-    assert found == {"adt:command", "adt:nestedComponent", "adt:mixedVersions"}
+
+    assert [i.id for i in parsed.interfaces] == ["dtmi:t:Good;1", "dtmi:t:Fine;1"]
+    assert [(d.source, d.model) for d in parsed.diagnostics] == [
+        ("bad.json", "dtmi:t:Bad;1"),
+        ("both.json", "dtmi:t:Worse;1"),
+    ]
+
+
+def test_a_finding_reads_as_a_line() -> None:
+    (finding,) = parse_models([interface(prop("1st"))], source="x.json").diagnostics
+
+    assert str(finding) == (
+        "x.json dtmi:t:Thing;1 /contents/0/name: name '1st' is not a name [stringInvalid]"
+    )

@@ -2,23 +2,21 @@ from __future__ import annotations
 
 import pytest
 
-from sync_agent.dtdl.parse import parse_models
+from sync_agent.dtdl.elements import Interface, Primitive, Property
 from sync_agent.dtdl.registry import ModelRegistry
 from sync_agent.errors import ModelError
 
 
 def registry(**extends: list[str]) -> ModelRegistry:
     return ModelRegistry(
-        parse_models(
-            {
-                "@context": "dtmi:dtdl:context;3",
-                "@id": f"dtmi:t:{name.replace('_', ';')}",
-                "@type": "Interface",
-                "extends": [f"dtmi:t:{base.replace('_', ';')}" for base in bases],
-                "contents": [{"@type": "Property", "name": f"of{name[0]}", "schema": "double"}],
-            }
-            for name, bases in extends.items()
-        ).interfaces
+        Interface(
+            id=f"dtmi:t:{name.replace('_', ';')}",
+            dtdl_version=3,
+            extends=tuple(f"dtmi:t:{base.replace('_', ';')}" for base in bases),
+            contents={f"of{name[0]}": Property(f"of{name[0]}", Primitive.DOUBLE)},
+            document={},
+        )
+        for name, bases in extends.items()
     )
 
 

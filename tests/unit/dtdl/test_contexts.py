@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sync_agent.dtdl.contexts import Context, read_context
+
+V2, V3 = "dtmi:dtdl:context;2", "dtmi:dtdl:context;3"
+QUANTITATIVE = "dtmi:dtdl:extension:quantitativeTypes;1"
+CENTRAL = "dtmi:iotcentral:context;2"
+STRANGE = "dtmi:example:strange;1"
+
+
+def read(
+    value: Any, outer: Context | None = None, *, undefined: bool | None = None
+) -> tuple[Context | None, list[str]]:
+    codes: list[str] = []
+    context = read_context(
+        value, outer, "", lambda code, *_: codes.append(code), undefined=undefined
+    )
+    return context, codes
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (V3, Context(3)),
+        ([V2], Context(2)),
+        ([V3, QUANTITATIVE], Context(3, frozenset({QUANTITATIVE}))),
+        ([CENTRAL, V2], Context(2, frozenset({CENTRAL}))),
+    ],
+)
+def test_a_context_says_version_and_extensions(value: Any, expected: Context) -> None:
+    assert read(value) == (expected, [])
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        ([], "emptyContext"),
+        (QUANTITATIVE, "missingDtdlContext"),
+        (None, "missingDtdlContext"),
+        ([QUANTITATIVE, V3], "missingDtdlContext"),
+        ("dtmi:dtdl:context;9", "unrecognizedContextVersion"),
+        ("dtmi:dtdl:context", "missingContextVersion"),
+        ("dtmi:dtdl:context;3#limits", "disallowedContextFragment"),
+        ("dtmi:dtdl:context;3.1", "invalidContextSpecifierForVersion"),
+        ([V3, QUANTITATIVE, V3], "dtdlContextFollowsAffiliate"),
+        ([V3, "http://example.com"], "nonDtmiContextSpecifier"),
+        ([V3, "dtmi:not valid;1"], "invalidContextSpecifier"),
+        ([V3, "dtmi:example:strange"], "missingContextVersion"),
+        ([V2, "dtmi:example:strange;1.2"], "invalidContextSpecifierForVersion"),
+        ([V3, "dtmi:example:strange;1#x"], "disallowedContextFragment"),
+        ([V3, {"term": "dtmi:a;1"}], "disallowedLocalContext"),
+        ([V3, 5], "invalidContext"),
+        ([V3, STRANGE], "unresolvableContextSpecifier"),
+        ([V3, "dtmi:dtdl:extension:annotation;9"], "unresolvableContextVersion"),
+    ],
+)
+def test_a_context_that_cannot_be_is_named_by_its_code(value: Any, code: str) -> None:
+    assert read(value)[1] == [code]
+
+
+def test_an_unknown_extension_makes_the_context_incomplete_where_it_is_allowed() -> None:
+    assert read([V2, STRANGE]) == (Context(2, incomplete=True), [])
+    assert read([V3, STRANGE], undefined=True) == (Context(3, incomplete=True), [])
+    assert read([V2, STRANGE], undefined=False)[1] == ["unresolvableContextSpecifier"]
+
+
+def test_an_inner_context_adds_to_the_outer_one() -> None:
+    outer = Context(3, frozenset({QUANTITATIVE}))
+
+    assert read([], outer) == (outer, [])
+    assert read(V2, outer) == (Context(2, frozenset({QUANTITATIVE})), [])
