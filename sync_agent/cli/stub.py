@@ -44,7 +44,7 @@ def stub(
         typer.Option(
             "--token",
             envvar="SYNC_AGENT_STUB_TOKEN",
-            help="Demand this bearer token; off loopback also the Event Hubs key.",
+            help="Demand this bearer token, and make it the Event Hubs key.",
         ),
     ] = None,
     output: OutputOption = Output.TABLE,
@@ -62,8 +62,8 @@ def stub(
         adt_port=adt_port,
         event_hub_port=event_hub_port,
         hubs=tuple(_hub(text) for text in hub or ["telemetry"]),
-        keys=LOOPBACK_KEYS if token is None else {DEFAULT_KEY_NAME: token},
-        token=token,
+        keys={DEFAULT_KEY_NAME: token} if token else LOOPBACK_KEYS,
+        token=token or None,
     )
     asyncio.run(_serve(options, output))
 
@@ -101,6 +101,8 @@ def _announce(server: StubServer, options: StubOptions, output: Output) -> None:
         print_line("")
         print_line("Point the agent at it:")
         print_line(f"  export SYNC_AGENT__ADT__URL={server.adt_url} SYNC_AGENT__ADT__AUTH={auth}")
+        if options.token:
+            print_line("  export SYNC_AGENT__ADT__TOKEN=...   # the token given to the stub")
         connection = f"'{server.event_hub_connection_string}'"
         print_line(f"  export SYNC_AGENT__EVENT_HUB__CONNECTION_STRING={connection}")
         print_line(f"  export SYNC_AGENT__EVENT_HUB__NAME={options.hubs[0].name}")

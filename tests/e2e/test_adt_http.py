@@ -137,11 +137,15 @@ def test_what_is_no_http_ends_its_connection_and_no_other(
 
 
 def test_a_request_for_a_web_socket_is_answered_as_a_request(stub: StubServer) -> None:
-    found = say(
-        stub,
-        f"GET /digitaltwins/room1?{VERSION} HTTP/1.1\r\nHost: localhost\r\n"
-        "Connection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x\r\n\r\n".encode(),
-    )
+    lines = [
+        f"GET /digitaltwins/room1?{VERSION} HTTP/1.1",
+        "Host: localhost",
+        "Connection: Upgrade, close",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: x",
+    ]
+    found = say(stub, "\r\n".join([*lines, "", ""]).encode())
     assert found.startswith(b"HTTP/1.1 200 ")
 
 

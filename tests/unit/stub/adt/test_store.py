@@ -49,8 +49,14 @@ def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None:
 
 def test_a_write_that_fails_leaves_nothing_of_itself(tmp_path: Path) -> None:
     db = TwinDb(tmp_path / "adt.db")
-    with pytest.raises(KeyError), db.writing():
-        [db.put_twin(each) for each in (document("a"), {"$dtId": "no model"})]
+
+    def write() -> None:
+        with db.writing():
+            db.put_twin(document("a"))
+            db.put_twin({"$dtId": "no model"})
+
+    with pytest.raises(KeyError):
+        write()
     assert db.twin("a") is None
     db.close()
 
