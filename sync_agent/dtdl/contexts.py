@@ -25,10 +25,12 @@ ANNOTATION = "dtmi:dtdl:extension:annotation"
 HISTORIZATION = "dtmi:dtdl:extension:historization"
 OVERRIDING = "dtmi:dtdl:extension:overriding"
 REQUIREMENT = "dtmi:dtdl:extension:requirement"
+MQTT = "dtmi:dtdl:extension:mqtt"
+_LAST_VERSION = {
+    ANNOTATION: 2, HISTORIZATION: 2, MQTT: 4, OVERRIDING: 2, QUANTITATIVE_TYPES: 2, REQUIREMENT: 2,
+}  # fmt: skip
 KNOWN = frozenset(
-    f"{name};{version}"
-    for name in (QUANTITATIVE_TYPES, ANNOTATION, HISTORIZATION, OVERRIDING, REQUIREMENT)
-    for version in (1, 2)
+    f"{name};{version}" for name, last in _LAST_VERSION.items() for version in range(1, last + 1)
 ) | {IOT_CENTRAL}
 
 _MAJOR_ONLY = re.compile(r"[^;]+;[1-9][0-9]{0,8}", re.ASCII)

@@ -15,8 +15,10 @@ from typing import Any
 from sync_agent.dtdl.contexts import Context
 from sync_agent.dtdl.diagnostics import Report
 from sync_agent.dtdl.dtmi import is_dtmi
-from sync_agent.dtdl.extensions import Supplement, vocabulary
+from sync_agent.dtdl.extensions import vocabulary
 from sync_agent.dtdl.metamodel import ABSTRACT_CLASSES, Slot, metamodel
+from sync_agent.dtdl.quantities import FAMILY_NAMES
+from sync_agent.dtdl.supplement import Supplement
 from sync_agent.dtdl.terms import term_of
 
 _ABSENT = object()
@@ -48,14 +50,15 @@ def read_types(
         report("badType", place, f"@type must be text or an array of texts; here one is {wanted}")
         return None
     terms = [term_of(name, context) for name in names]
-    kinds = tuple(dict.fromkeys(term for term in terms if term in classes))
+    material = classes.keys() | (FAMILY_NAMES if context.version == 2 else ())
+    kinds = tuple(dict.fromkeys(term for term in terms if term in material))
     if len(kinds) > 1:
         report("multipleMaterialTypes", place, f"the @type names {' and '.join(kinds)}")
         return None
     kind = kinds[0] if kinds else ""
     supplements: list[Supplement] = []
     open_ended = False
-    for term in dict.fromkeys(term for term in terms if term not in classes):
+    for term in dict.fromkeys(term for term in terms if term not in material):
         known = vocabulary(context).supplements.get(term)
         if known is not None:
             if kind and _may_stand(known, kind, context, place, report):

@@ -2,56 +2,36 @@
 
 What such a type may stand on, which properties it brings and what it asks of the element is a row
 here. Source: DTDL v2 specification; the DTDL v3 feature extensions QuantitativeTypes, Annotation,
-Historization, Overriding and Requirement; the IoT Central extension of v2.
+Historization, Overriding, Requirement and MQTT; the IoT Central extension of v2.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 
 from sync_agent.dtdl.contexts import (
     ANNOTATION,
     HISTORIZATION,
     IOT_CENTRAL,
+    MQTT,
     OVERRIDING,
     QUANTITATIVE_TYPES,
     REQUIREMENT,
     Context,
 )
 from sync_agent.dtdl.metamodel import GEOMETRIES, NUMBERS, Holds, Slot
+from sync_agent.dtdl.mqtt import VERSIONS as MQTT_VERSIONS
+from sync_agent.dtdl.mqtt import mqtt_types
 from sync_agent.dtdl.quantities import FAMILY_NAMES, PREFIXES, family_of_type, family_of_unit
+from sync_agent.dtdl.supplement import Supplement
 
 CENTRAL_FIELDS: Mapping[str, tuple[str, ...]] = {
     "geopoint": ("lat", "lon", "alt"),
     "vector": ("x", "y", "z"),
 }
 """The fields of the schemas IoT Central predefines, all of them numbers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Supplement:
-    """A type that may be added to elements of some classes, in some language versions.
-
-    ``units`` is the family its ``unit`` must be of, ``schemas`` the kinds its element's schema may
-    be of (empty: any), ``needs`` a type that must be there too.
-    """
-
-    name: str
-    on: frozenset[str]
-    versions: frozenset[int]
-    slots: Mapping[str, Slot] = field(default_factory=dict)
-    abstract: bool = False
-    units: str = ""
-    unit_required: bool = True
-    schemas: frozenset[str] = frozenset()
-    needs: str = ""
-
-    @property
-    def slot_names(self) -> tuple[str, ...]:
-        """Return the properties the type brings, its unit included."""
-        return (*self.slots, "unit") if self.units else tuple(self.slots)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +113,7 @@ _ROWS: Mapping[str, tuple[Supplement, ...]] = {
         )
         for version in (1, 2)
     },
+    **{f"{MQTT};{version}": mqtt_types(version) for version in MQTT_VERSIONS},
     f"{REQUIREMENT};1": (Supplement("Required", frozenset({"Field"}), _V3),),
     f"{REQUIREMENT};2": (Supplement("Required", frozenset({"Field", "Property"}), _V3),),
     IOT_CENTRAL: (

@@ -22,6 +22,7 @@ _KINDS = {
     Holds.BOOLEAN: ("boolean", "Boolean"),
     Holds.INTEGER: ("integer", "Integer"),
     Holds.IDENTIFIER: ("identifier", "String"),
+    Holds.DURATION: ("duration", "String"),
     Holds.ENUM_VALUE: ("literal", ""),
 }
 _FORBIDDEN = {"@context": "Context", "@id": "Id", "@graph": "Graph"}
@@ -70,7 +71,8 @@ def _value_object(
                 named[0] or "", Holds.ENUM_VALUE
             )
         elif named != [kind]:
-            report(f"{kind}TypeNot{type_name}", pointer, f"{name}'s @type must be xsd:{kind}")
+            code = f"{kind}TypeNot{kind.capitalize()}"
+            report(code, pointer, f"{name}'s @type must be xsd:{kind}")
             return None
     if "@value" not in value:
         report(f"{kind}ObjectNoValue", pointer, f"{name} is an object without @value")

@@ -48,6 +48,7 @@ class Holds(Enum):
     INTEGER = auto()
     ENUM_VALUE = auto()
     IDENTIFIER = auto()
+    DURATION = auto()
     ELEMENT = auto()
 
 
@@ -58,7 +59,8 @@ class Slot:
     ``classes`` are the classes an element in it may have, ``terms`` the only terms it takes where
     there is such a list, ``by_reference`` that what it holds must have an identifier,
     ``same_version`` that it may not be of an earlier language version, as otherwise it may,
-    ``predefined`` that it takes the schemas the language defines, ``top`` that it is the document.
+    ``predefined`` that it takes the schemas the language defines, ``top`` that it is the document,
+    ``unique`` which properties tell elements in it apart, ``distinct`` that its value does so.
     """
 
     holds: Holds
@@ -77,6 +79,7 @@ class Slot:
     high: int | None = None
     pattern: re.Pattern[str] | None = None
     unique: tuple[str, ...] = ()
+    distinct: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sync_agent.dtdl.contexts import Context
-from sync_agent.dtdl.extensions import Supplement
 from sync_agent.dtdl.metamodel import Slot
+from sync_agent.dtdl.supplement import Supplement
 
 
 @dataclass(slots=True, eq=False)

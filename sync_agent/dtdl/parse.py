@@ -9,7 +9,7 @@ Codes are the official parser's where it has one. Azure Digital Twins' restricti
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sync_agent.dtdl.build import interface_of
@@ -18,6 +18,7 @@ from sync_agent.dtdl.elements import Interface
 from sync_agent.dtdl.inheritance import check_inheritance
 from sync_agent.dtdl.reader import Reader
 from sync_agent.dtdl.registry import ModelRegistry
+from sync_agent.dtdl.remedies import remedy_of
 from sync_agent.dtdl.structure import check_structure
 
 
@@ -56,4 +57,5 @@ def parse_documents(
     for model_id in sound:
         found += check_inheritance(registry, model_id, sources[model_id])
     faulty = {finding.model for finding in found}
-    return ParseResult(tuple(i for i in sound.values() if i.id not in faulty), tuple(found))
+    advised = (f if f.remedy else replace(f, remedy=remedy_of(f.code)) for f in found)
+    return ParseResult(tuple(i for i in sound.values() if i.id not in faulty), tuple(advised))

@@ -16,6 +16,7 @@ from sync_agent.dtdl.contexts import CENTRAL_PREFIX, IOT_CENTRAL, Context, read_
 from sync_agent.dtdl.diagnostics import Diagnostic
 from sync_agent.dtdl.dtmi import INTERFACE_ID_MAX, RESERVED_PREFIXES, is_dtmi, is_user_dtmi
 from sync_agent.dtdl.element_types import Types, is_irrelevant, read_types
+from sync_agent.dtdl.elements import Primitive
 from sync_agent.dtdl.extensions import vocabulary
 from sync_agent.dtdl.literals import read_language_map, read_literal
 from sync_agent.dtdl.metamodel import (
@@ -29,6 +30,7 @@ from sync_agent.dtdl.metamodel import (
 )
 from sync_agent.dtdl.nodes import Node, Reference
 from sync_agent.dtdl.terms import term_of
+from sync_agent.dtdl.values import check_value
 
 NESTING_MAX = 64
 
@@ -69,16 +71,14 @@ class Reader:
         if isinstance(item.get("@id"), str):
             self.model = item["@id"]
         if "@context" not in item:
-            remedy = "give @context dtmi:dtdl:context;3"
             message = "the model has no @context of DTDL"
-            self.report("missingContext", f"{pointer}/@context", message, remedy)
+            self.report("missingContext", f"{pointer}/@context", message)
             return
         context = self._context(item["@context"], None, pointer)
         if "@graph" in item:
             self.report("topLevelGraphDisallowed", f"{pointer}/@graph", "@graph is not allowed")
         elif "@id" not in item:
-            remedy = "give an @id such as dtmi:telecom:place:Site;1"
-            self.report("missingTopLevelId", f"{pointer}/@id", "the model has no @id", remedy)
+            self.report("missingTopLevelId", f"{pointer}/@id", "the model has no @id")
         elif context is not None:
             self._element(item, _TOP, context, pointer, None)
             self._check_size(item, LIMITS[context.version].text_bytes, pointer)
@@ -140,7 +140,7 @@ class Reader:
             self.model = given if interface else self.model
             if given in self.defined:
                 message = f"{given} is defined in {self.defined[given].source} too"
-                self.report("duplicateDefinition", f"{node.pointer}/@id", message, "keep one")
+                self.report("duplicateDefinition", f"{node.pointer}/@id", message)
             else:
                 self.defined[given] = node
             if node.partition is not None:
@@ -151,8 +151,7 @@ class Reader:
         if not isinstance(given, str) or not given:
             self.report("idNotString", place, "an @id must be text")
         elif not is_user_dtmi(given, version):
-            remedy = "give one such as dtmi:telecom:place:Site;1"
-            self.report("invalidId", place, f"{given!r} is no DTMI of DTDL v{version}", remedy)
+            self.report("invalidId", place, f"{given!r} is no DTMI of DTDL v{version}")
         elif given.startswith(_reserved(node.context)):
             self.report("reservedId", place, f"{given} starts as the language's own do")
         elif len(given) > ID_LENGTH_MAX:
@@ -205,10 +204,11 @@ class Reader:
             code, allowed = "propertyIrrelevantDtmiOrTerm", old or lenient
         else:
             code, allowed = "propertyUndefinedTerm", old or lenient
-        if not types.open_ended and code == "propertyIrrelevantDtmiOrTerm":
+        unsupplemented = not types.open_ended and not types.supplements
+        if unsupplemented and code == "propertyIrrelevantDtmiOrTerm":
             code = "inferredTypeDoesNotAllow" if types.inferred else "noTypeThatAllows"
         if not types.open_ended or not allowed:
-            self.report(code, place, message, "remove it, or add the type that has it")
+            self.report(code, place, message)
 
     def _missing(self, node: Node, slots: Mapping[str, Slot], seen: set[str]) -> None:
         own = metamodel(node.context.version).classes[node.kind].slots
@@ -246,9 +246,13 @@ class Reader:
                 if not is_user_dtmi(value, node.context.version):
                     code = "identifierInvalid" if is_dtmi(value) else "identifierNotDtmi"
                     self.report(code, place, f"{name} {value!r} is no DTMI")
+            elif slot.holds is Holds.DURATION:
+                if (fault := check_value(Primitive.DURATION, value)) is not None:
+                    self.report("durationInvalid", place, f"{name} {fault}")
             elif slot.pattern is not None and not slot.pattern.fullmatch(value):
-                remedy = "letters, digits and _, first a letter, last no _"
-                self.report("stringInvalid", place, f"{name} {value!r} is not a name", remedy)
+                name_rule = "letters, digits and _, first a letter, last no _"
+                remedy = name_rule if name == "name" else ""
+                self.report("stringInvalid", place, f"{value!r} is no valid {name}", remedy)
             if slot.length_max is not None and len(value) > slot.length_max:
                 self.report("stringTooLong", place, f"{name} is longer than {slot.length_max}")
         elif isinstance(value, int) and not isinstance(value, bool):
@@ -291,8 +295,7 @@ class Reader:
             message = f"{name} must be {' or '.join(slot.terms)}"
             self.report("badType", place, message)
         elif set(item) == {"@id"}:
-            remedy = "give the id as text"
-            self.report("idReference", place, f"{name} is an object with only an @id", remedy)
+            self.report("idReference", place, f"{name} is an object with only an @id")
         else:
             return self._element(item, slot, node.context, place, node)
         return None
@@ -324,7 +327,15 @@ class Reader:
     def _check_unique(
         self, name: str, slot: Slot, read: list[Node | Reference], place: str
     ) -> None:
-        for key in slot.unique:
+        added = {
+            key
+            for item in read
+            if isinstance(item, Node)
+            for supplement in item.supplements
+            for key, held in supplement.slots.items()
+            if held.distinct
+        }
+        for key in (*slot.unique, *sorted(added)):
             seen: set[tuple[type, Any]] = set()
             for item in read:
                 value = item.literals.get(key) if isinstance(item, Node) else None

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+from sync_agent.dtdl.added_types import check_supplements
+from sync_agent.dtdl.annotations import check_annotations
 from sync_agent.dtdl.diagnostics import Diagnostic
 from sync_agent.dtdl.metamodel import COMPLEX_SCHEMAS, GEOMETRIES, SCHEMA_DEPTH_MAX
 from sync_agent.dtdl.nodes import Node, Reference
@@ -34,7 +36,13 @@ def check_structure(interfaces: list[Node]) -> Iterator[Diagnostic]:
     for interface in interfaces:
         for node in _own(interface):
             _check_node(node, interface, report)
+        for code, node, message in check_annotations(interface):
+            report(interface, code, _place(node, interface), message)
     yield from found
+
+
+def _place(node: Node, interface: Node) -> str:
+    return node.pointer if node.partition is interface else f"{interface.pointer}/extends"
 
 
 def _own(interface: Node) -> Iterator[Node]:
@@ -80,19 +88,8 @@ def _check_node(node: Node, interface: Node, report: Report) -> None:
     if old_property and any(inner.kind in _ARRAYS for inner in _beneath(node)):
         message = f"property {node.name!r} holds an array, which DTDL v2 does not allow"
         report(interface, "excludedType", node.pointer, message)
-    names = {s.name for s in node.supplements}
-    for supplement in node.supplements:
-        kinds = {schema.kind for schema in node.held("schema")}
-        if supplement.schemas and kinds and not kinds & supplement.schemas:
-            message = f"a {supplement.name} cannot be {' or '.join(sorted(kinds))}"
-            vector = "vector" in supplement.schemas or "point" in supplement.schemas
-            code = "notRequiredValue" if vector else "notRequiredType"
-            report(interface, code, node.pointer, message)
-        if supplement.needs and supplement.needs not in names:
-            message = f"{supplement.name} needs the type {supplement.needs} beside it"
-            report(interface, "missingCocotype", node.pointer, message)
-    if "annotates" in node.literals:
-        _check_annotation(node, interface, report)
+    for code, place, message in check_supplements(node):
+        report(interface, code, place.pointer, message)
 
 
 def _beneath(node: Node) -> Iterator[Node]:
@@ -159,16 +156,3 @@ def _check_enum(node: Node, interface: Node, report: Report) -> None:
         if expected is not None and given is not None and not isinstance(given, expected):
             message = f"the value {given!r} is no {wanted}, as valueSchema has it"
             report(interface, "nonConformantDatatype", value.pointer, message)
-
-
-def _check_annotation(node: Node, interface: Node, report: Report) -> None:
-    wanted = node.literals["annotates"]
-    for sibling in interface.held("contents"):
-        if sibling.name != wanted:
-            continue
-        if sibling.kind not in ("Property", "Telemetry"):
-            message = f"{node.name} annotates {wanted}, which is a {sibling.kind}"
-            report(interface, "notSiblingRequiredType", node.pointer, message)
-        elif any(s.name == "ValueAnnotation" for s in sibling.supplements):
-            message = f"{node.name} annotates {wanted}, which is an annotation itself"
-            report(interface, "disallowedType", node.pointer, message)

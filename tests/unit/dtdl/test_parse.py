@@ -104,5 +104,5 @@ def test_a_finding_reads_as_a_line() -> None:
     (finding,) = parse_models([interface(prop("1st"))], source="x.json").diagnostics
 
     assert str(finding) == (
-        "x.json dtmi:t:Thing;1 /contents/0/name: name '1st' is not a name [stringInvalid]"
+        "x.json dtmi:t:Thing;1 /contents/0/name: '1st' is no valid name [stringInvalid]"
     )
