@@ -6,25 +6,23 @@ Nothing is kept between two passes: each begins with what the source and the ser
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Protocol
 
 import structlog
 
 from sync_agent.agent.apply_plan import ApplyResult, Progress, apply_plan
+from sync_agent.agent.desired_graph import Desired, read_desired
 from sync_agent.agent.observe import deployed_models, observe
 from sync_agent.agent.pace import PacedTwins, Quotas, ReadsAndWrites
 from sync_agent.agent.settings import Settings, required
-from sync_agent.inventory.mapping import Mapping, check_columns, map_records, parse_mapping
+from sync_agent.dtdl.registry import ModelRegistry
 from sync_agent.inventory.record import RecordDiagnostic
 from sync_agent.ports.twin_store import ModelStore
 from sync_agent.reconcile.guard import GuardLimits, check_guards
 from sync_agent.reconcile.plan import Plan, make_plan
-from sync_agent.sources.csv_folder import read_folder
-from sync_agent.sources.text_file import read_text
 
 FAULTS_LOGGED_MAX = 20
 
@@ -45,10 +43,9 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """Where the inventory is and under what limits it is brought to the twins."""
+    """How the inventory is read and under what limits it is brought to the twins."""
 
-    source: Path
-    mapping: Path
+    read: Callable[[ModelRegistry], Awaitable[Desired]]
     limits: GuardLimits
     quotas: Quotas
     at_once: int
@@ -60,20 +57,16 @@ class Inventory:
             InputError: the mapping or the source cannot be used at all.
             ServiceError: models or twins cannot be read.
         """
-        mapping = await asyncio.to_thread(read_mapping, self.mapping)
-        read = await asyncio.to_thread(read_folder, self.source, mapping.scopes)
-        check_columns(mapping, read.columns)
-        registry = await deployed_models(service)
-        mapped = await asyncio.to_thread(map_records, mapping, read.records, registry)
-        observed = await observe(PacedTwins(service, self.quotas), mapped.desired)
+        desired = await self.read(await deployed_models(service))
+        observed = await observe(PacedTwins(service, self.quotas), desired.graph)
         plan = make_plan(
-            mapped.desired,
+            desired.graph,
             observed,
-            (*read.coverage, *mapped.gaps),
-            records=len(read.records),
-            digest=read.digest,
+            desired.coverage,
+            records=desired.records,
+            digest=desired.digest,
         )
-        return Prepared(plan, (*read.diagnostics, *mapped.diagnostics))
+        return Prepared(plan, desired.diagnostics)
 
     async def apply(
         self, plan: Plan, service: TwinService, *, on_progress: Progress | None = None
@@ -132,9 +125,10 @@ def inventory_of(settings: Settings) -> Inventory:
         SettingsError: its source or its mapping is not set.
     """
     inventory = settings.inventory
+    required(inventory.source, "inventory.source")
+    required(inventory.mapping, "inventory.mapping")
     return Inventory(
-        source=required(inventory.source, "inventory.source"),
-        mapping=required(inventory.mapping, "inventory.mapping"),
+        read=partial(read_desired, settings),
         limits=GuardLimits(inventory.max_delete_count, inventory.max_delete_percent),
         quotas=quotas_of(settings),
         at_once=settings.limits.requests_in_flight,
@@ -150,15 +144,6 @@ def quotas_of(settings: Settings) -> Quotas:
         create_delete_per_s=limits.create_delete_per_s,
         queries_per_s=limits.queries_per_s,
     )
-
-
-def read_mapping(path: Path) -> Mapping:
-    """Read a mapping file.
-
-    Raises:
-        InputError: it cannot be read or is no mapping.
-    """
-    return parse_mapping(read_text(path), place=str(path))
 
 
 def _log_findings(prepared: Prepared) -> None:

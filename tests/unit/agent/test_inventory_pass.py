@@ -3,11 +3,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from sync_agent.agent.inventory_pass import Inventory, InventoryLoop, inventory_of, read_mapping
-from sync_agent.agent.pace import Quotas
-from sync_agent.agent.settings import load_settings
+from sync_agent.agent.desired_graph import read_mapping
+from sync_agent.agent.inventory_pass import Inventory, InventoryLoop, inventory_of
+from sync_agent.agent.settings import Settings, load_settings
 from sync_agent.errors import GuardError, InputError, SettingsError, UnavailableError
-from sync_agent.reconcile.guard import GuardLimits
 from tests.memory_service import MemoryService
 from tests.small_network import LINKS, MAPPING, MODELS, ROUTERS, SITES, Rows
 
@@ -22,33 +21,40 @@ def write(folder: Path, sites: Rows = SITES, links: Rows = LINKS) -> None:
         (folder / name).write_text("\n".join(lines) + "\n")
 
 
+def settings_of(folder: Path, **more: str) -> Settings:
+    flags = {
+        "inventory.source": str(folder),
+        "inventory.mapping": str(folder / "mapping.toml"),
+        "inventory.max_delete_count": "10",
+        "inventory.max_delete_percent": "50",
+        "limits.requests_in_flight": "4",
+    }
+    return load_settings(None, flags | more, {}).settings
+
+
 @pytest.fixture
 def inventory(tmp_path: Path) -> Inventory:
     write(tmp_path)
     (tmp_path / "mapping.toml").write_text(MAPPING)
-    return Inventory(
-        source=tmp_path,
-        mapping=tmp_path / "mapping.toml",
-        limits=GuardLimits(max_delete_count=10, max_delete_percent=50),
-        quotas=Quotas(1000, 1000, 1000, 1000),
-        at_once=4,
-    )
+    return inventory_of(settings_of(tmp_path))
 
 
 async def test_a_pass_brings_the_twins_in_line_and_returns_those_it_wrote(
-    inventory: Inventory,
+    inventory: Inventory, tmp_path: Path
 ) -> None:
     service = MemoryService(MODELS)
     loop = InventoryLoop(inventory, service, apply=True)
     assert set(await loop()) == {"S1", "S2", "R1", "R2", "L1"}
     assert set(await loop()) == set()
-    write(inventory.source, sites=[{**SITES[0], "label": "x"}, SITES[1]])
+    write(tmp_path, sites=[{**SITES[0], "label": "x"}, SITES[1]])
     assert set(await loop()) == {"S1"}
 
 
-async def test_sound_records_go_through_and_the_others_are_logged(inventory: Inventory) -> None:
+async def test_sound_records_go_through_and_the_others_are_logged(
+    inventory: Inventory, tmp_path: Path
+) -> None:
     service = MemoryService(MODELS)
-    write(inventory.source, sites=[{**SITES[0], "latitude": "x"}, SITES[1]])
+    write(tmp_path, sites=[{**SITES[0], "latitude": "x"}, SITES[1]])
     with capture_logs() as log:
         await InventoryLoop(inventory, service, apply=True)()
     assert service.graph.twin("S1") is None
@@ -57,7 +63,7 @@ async def test_sound_records_go_through_and_the_others_are_logged(inventory: Inv
 
 
 async def test_with_apply_off_nothing_is_written_and_the_difference_logged(
-    inventory: Inventory,
+    inventory: Inventory, tmp_path: Path
 ) -> None:
     service = MemoryService(MODELS)
     with capture_logs() as log:
@@ -66,20 +72,22 @@ async def test_with_apply_off_nothing_is_written_and_the_difference_logged(
     assert log[-1]["create"] == 9
 
 
-async def test_a_plan_that_a_guard_refuses_is_not_begun(inventory: Inventory) -> None:
+async def test_a_plan_that_a_guard_refuses_is_not_begun(
+    inventory: Inventory, tmp_path: Path
+) -> None:
     service = MemoryService(MODELS)
     loop = InventoryLoop(inventory, service, apply=True)
     await loop()
     service.log.clear()
-    write(inventory.source, sites=[], links=[])
-    (inventory.source / "routers.csv").write_text(",".join(ROUTERS[0]) + "\n")
+    write(tmp_path, sites=[], links=[])
+    (tmp_path / "routers.csv").write_text(",".join(ROUTERS[0]) + "\n")
     with pytest.raises(GuardError):
         await loop()
     assert service.log == []
 
 
 async def test_a_service_that_fails_in_the_middle_is_an_error_of_the_pass(
-    inventory: Inventory,
+    inventory: Inventory, tmp_path: Path
 ) -> None:
     service = MemoryService(MODELS)
     service.fail["put", "R1"].append(UnavailableError("down", status=503))
