@@ -32,6 +32,11 @@ class DesiredGraph:
     those are in ``observed`` by twin id. ``ownership`` has the properties the mapping speaks of by
     model; ``relationship_properties`` the managed ones by relationship name. The scopes say where
     twins of a model, and relationships of a name, come from.
+
+    ``placeholders`` are among ``twins``: a link names them and no record describes them. They are
+    made where nothing is and never written over anything. ``unread`` are properties by model whose
+    absence means nothing, because a scope that might give them was not read whole. ``gone`` are
+    ids the source itself said were deleted, which is as good as a complete reading without them.
     """
 
     owner: Owner
@@ -44,3 +49,6 @@ class DesiredGraph:
     relationship_properties: Mapping[str, frozenset[str]] = field(default_factory=dict)
     twin_scopes: Mapping[str, frozenset[str]] = field(default_factory=dict)
     relationship_scopes: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    placeholders: frozenset[str] = frozenset()
+    unread: Mapping[str, frozenset[Path]] = field(default_factory=dict)
+    gone: frozenset[str] = frozenset()

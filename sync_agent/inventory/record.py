@@ -57,7 +57,9 @@ class SourceRead:
     """All that one reading of a source gave.
 
     ``columns`` are the attribute names of each kind, ``digest`` a hash of what was read: the same
-    bytes give the same digest.
+    content gives the same digest. Records of an ``open_kinds`` may lack any column; of others a
+    column that is not there is a mistake in the mapping. ``gone`` are the ids (or aliases) of
+    elements the source itself said were deleted.
     """
 
     records: tuple[Record, ...] = ()
@@ -65,6 +67,8 @@ class SourceRead:
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     diagnostics: tuple[RecordDiagnostic, ...] = ()
     digest: str = ""
+    open_kinds: frozenset[str] = frozenset()
+    gone: frozenset[str] = frozenset()
 
 
 def complete_scopes(coverage: Iterable[Coverage]) -> frozenset[str]:

@@ -40,6 +40,7 @@ def twin_edits(desired: DesiredGraph, twin: Twin, document: Document) -> tuple[E
     """Return the edits that make an existing twin as wanted, in order of paths."""
     old_model = (document.get("$metadata") or {}).get("$model", "")
     owned = {p for p, by in desired.ownership[twin.model].items() if by is Ownership.MANAGED}
+    unread = desired.unread.get(twin.model, frozenset())
     edits: list[Edit] = []
     parts: dict[Path, Document] = {}
     if old_model != twin.model:
@@ -49,7 +50,7 @@ def twin_edits(desired: DesiredGraph, twin: Twin, document: Document) -> tuple[E
         owned |= set(desired.ownership.get(old_model, {}))
     for path in sorted(owned):
         before, after = value_at(document, path), value_at(twin.properties, path)
-        if same(before, after):
+        if same(before, after) or (after is None and path in unread):
             continue
         missing = _first_missing(document, path[:-1])
         if missing is None:
@@ -65,7 +66,7 @@ def _wanted_twins(desired: DesiredGraph, observed: TwinGraph) -> Iterator[Change
         document = observed.twin(id_)
         if document is None:
             yield Change(Action.CREATE, twin=twin)
-        elif desired.owner.owns_twin(document):
+        elif desired.owner.owns_twin(document) and id_ not in desired.placeholders:
             edits = twin_edits(desired, twin, document)
             if edits:
                 named = Twin(id_, twin.model, etag=document.get("$etag") or "")

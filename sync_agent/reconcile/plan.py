@@ -138,7 +138,8 @@ def _within_coverage(
     for change in changes:
         scopes = desired.twin_scopes if change.twin else desired.relationship_scopes
         of = scopes.get(change.kind, frozenset())
-        if change.action is not Action.DELETE or change.element in retargeted:
+        said = change.element in retargeted or not desired.gone.isdisjoint(change.twins)
+        if change.action is not Action.DELETE or said:
             stay.append(change)
         elif not of:
             left[f"no rule of the mapping speaks of {change.kind}"].append(change)
