@@ -1,157 +1,273 @@
 """Records to relationships: both ends known, the name declared by the model, the target allowed.
 
-An edge whose end is not in the inventory is not made, and what it names is held, so that nothing
-is deleted from under it. Where the same record also makes the twin the edge starts at, that twin is
-held too: a link with one end is no link. Edges of held twins are left as they are without a word;
-the diagnostic of the twin is the one that matters.
+An end is named by an id or an alias. One that no record describes becomes a placeholder, marked
+ADVISED as O-RAN TEIV does, where a model for it is known, that model can bear the mark, and every
+scope that might describe it was read whole. Otherwise the edge is not made, and what it names is
+held, so that nothing is deleted from under it; where the same record also makes the twin the edge
+starts at, that twin is held too: a link with one end is no link. Edges of held twins are left as
+they are without a word; the diagnostic of the twin is the one that matters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
+from sync_agent.dtdl.elements import Component, EnumSchema, Primitive
 from sync_agent.dtdl.elements import Relationship as RelationshipElement
 from sync_agent.dtdl.registry import ModelRegistry
+from sync_agent.inventory.containment import circles
 from sync_agent.inventory.conversion import convert
 from sync_agent.inventory.owner import Owner
+from sync_agent.inventory.paths import put_at
 from sync_agent.inventory.record import Record, RecordDiagnostic
-from sync_agent.inventory.rule_check import relationship_of
+from sync_agent.inventory.rule_check import relationship_of, schema_at
+from sync_agent.inventory.rules import Mapping as Rules
 from sync_agent.inventory.rules import RelationshipRule
 from sync_agent.twins.twin import Document, Relationship, Twin
 
 ID_CHARS_MAX = 128
+NAMES_SHOWN = 6
+ADVISED_PATH = ("reliabilityIndicator",)
+ADVISED = "ADVISED"
 
 Key = tuple[str, str]
 
 
-class EdgeMaker:
-    """All relationships while records are gathered, and what was wrong on the way.
+@dataclass(frozen=True, slots=True)
+class Elements:
+    """What edges may lead to: sound twins, the ids behind names, and what is held.
 
-    ``twins`` are the sound twins, ``held`` the ids of the others, ``places`` tells where the
-    records of a twin stand.
+    ``places`` tells where the records of a twin stand, ``unread`` of a model whether scopes that
+    make twins like it were not read whole.
     """
 
-    def __init__(
-        self,
-        owner: Owner,
-        place: str,
-        registry: ModelRegistry,
-        twins: Mapping[str, Twin],
-        held: set[str],
-        places: Callable[[str], Sequence[str]],
-    ) -> None:
+    twins: Mapping[str, Twin]
+    ids: Mapping[str, str]
+    held: frozenset[str]
+    places: Callable[[str], Sequence[str]]
+    unread: Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """An edge a record asks for, its ends resolved."""
+
+    rule: RelationshipRule
+    rules: Rules
+    record: Record
+    key: Key
+    target: str
+
+
+class EdgeMaker:
+    """All relationships while records are gathered, and what was wrong on the way."""
+
+    def __init__(self, owner: Owner, registry: ModelRegistry, elements: Elements) -> None:
         """Begin without any edge."""
         self._owner = owner
-        self._place = place
         self._registry = registry
-        self._twins = twins
-        self._places = places
-        self._edges: dict[Key, tuple[Relationship, str]] = {}
+        self._elements = elements
+        self._edges: dict[Key, tuple[Relationship, str, bool]] = {}
         self._declared: dict[tuple[str, str], RelationshipElement | None] = {}
         self._allowed: dict[tuple[str, str], bool] = {}
-        self._faulty = frozenset(held)
-        self.held_twins = set(held)
+        self._waiting: list[_Asked] = []
+        self.placeholders: dict[str, Twin] = {}
+        self.held_twins = set(elements.held)
         self.held: set[Key] = set()
         self.diagnostics: list[RecordDiagnostic] = []
         self.gaps: dict[str, str] = {}
 
-    def add(self, rule: RelationshipRule, record: Record) -> None:
-        """Make the edge one record stands for, if it stands for one."""
-        for condition in rule.when:
-            if not condition.holds(record.attributes):
-                return
-        target = rule.target.fill(record.attributes)
-        if target is None:
-            return
-        source = rule.source.fill(record.attributes)
-        text = rule.id.fill(record.attributes) if rule.id else target
-        if source is None or text is None:
-            what = "source" if source is None else "id"
-            message = f"{rule.name} to {target} has no {what}"
-            remedy = "fill in the empty column"
-            self.diagnostics.append(RecordDiagnostic(record.place, message, remedy))
-            self.gaps.setdefault(record.kind, f"{record.place} has no {what}")
-            return
-        key = (source, self._owner.relationship_id(f"{rule.name}.{text}"))
-        if not self._ends_stand(rule, record, key, target):
-            return
-        definition = self._declaration(rule, source)
-        if definition is None:
-            self.held.add(key)
-            return
-        properties = self._properties(rule, definition, record, key)
-        edge = Relationship(key[1], source, rule.name, target, properties)
-        if fault := self._fault_of(edge, definition):
-            self._fault(record.place, key, *fault)
-        known, place = self._edges.setdefault(key, (edge, record.place))
-        if known != edge:
-            message = f"{rule.name} from {source} ({key[1]}) is different at {place}"
-            self._fault(record.place, key, message, "keep one of them, or give the rule an id")
+    def add(self, rule: RelationshipRule, rules: Rules, records: Iterable[Record]) -> None:
+        """Make the edges the records of a rule's scope stand for."""
+        source_of, target_of = rule.source.filler(), rule.target.filler()
+        id_of = rule.id.filler() if rule.id else None
+        ids, twins = self._elements.ids, self._elements.twins
+        for record in records:
+            attributes = record.attributes
+            if rule.when and not all(c.holds(attributes) for c in rule.when):
+                continue
+            target = target_of(attributes)
+            if target is None:
+                continue
+            source = source_of(attributes)
+            target = ids.get(target, target)
+            text = id_of(attributes) if id_of else target
+            if source is None or text is None:
+                self._incomplete(rule, record, target, "source" if source is None else "id")
+                continue
+            source = ids.get(source, source)
+            key = (source, self._owner.relationship_id(f"{rule.name}.{text}"))
+            asked = _Asked(rule, rules, record, key, target)
+            if source in twins and target in twins:
+                self._make(asked, twins[source].model, twins[target].model)
+            else:
+                self._waiting.append(asked)
+
+    def finish(self) -> None:
+        """Decide on edges with unknown ends, once all records are known; then look for circles."""
+        needed: dict[str, set[str]] = defaultdict(set)
+        for asked in self._waiting:
+            for end, model in self._unknown_ends(asked):
+                if model is not None:
+                    needed[end].add(model)
+        for end, models in needed.items():
+            if (twin := self._placeholder(end, models)) is not None:
+                self.placeholders[end] = twin
+        for asked in self._waiting:
+            source = self._twin(asked.key[0])
+            target = self._twin(asked.target)
+            if source is not None and target is not None:
+                self._make(asked, source.model, target.model)
+            else:
+                self._leave(asked)
+        self._waiting.clear()
+        self._refuse_circles()
+        used = {end for key, edge in self.relationships().items() for end in (key[0], edge.target)}
+        self.placeholders = {id_: t for id_, t in self.placeholders.items() if id_ in used}
 
     def relationships(self) -> dict[Key, Relationship]:
         """Return the sound edges between twins that are not held."""
+        held = self.held_twins
         return {
             key: edge
-            for key, (edge, _) in self._edges.items()
-            if key not in self.held
-            and edge.source not in self.held_twins
-            and edge.target not in self.held_twins
+            for key, (edge, _, _) in self._edges.items()
+            if key not in self.held and edge.source not in held and edge.target not in held
         }
 
-    def _ends_stand(self, rule: RelationshipRule, record: Record, key: Key, target: str) -> bool:
-        """Tell whether both ends are sound twins; say so where an end is not in the inventory."""
-        missing = [end for end in (key[0], target) if end not in self._twins]
-        if not missing:
-            return True
-        self.held.add(key)
-        for end in missing:
-            if end in self._faulty:
-                continue
-            message = f"{rule.name} from {key[0]} to {target}: there is no {end} in the inventory"
-            remedy = f"add {end}, or correct the id (ids are case-sensitive)"
-            self.diagnostics.append(RecordDiagnostic(record.place, message, remedy, element=key[0]))
-            self.held_twins.add(end)
-            if record.place in self._places(key[0]):
-                self.held_twins.add(key[0])
-        return False
+    def _twin(self, id_: str) -> Twin | None:
+        return self._elements.twins.get(id_) or self.placeholders.get(id_)
 
-    def _declaration(self, rule: RelationshipRule, source: str) -> RelationshipElement | None:
-        model = self._twins[source].model
-        cached = (rule.key, model)
+    def _unknown_ends(self, asked: _Asked) -> Iterable[tuple[str, str | None]]:
+        """Yield the ends no record describes, each with the model a placeholder would have."""
+        rule, (source, _) = asked.rule, asked.key
+        known = self._elements.twins
+        source_model = known[source].model if source in known else rule.source_placeholder
+        if source not in known and source not in self._elements.held:
+            yield source, rule.source_placeholder
+        if asked.target not in known and asked.target not in self._elements.held:
+            model = rule.target_placeholder
+            if model == "" and source_model is not None and source_model in self._registry:
+                content = self._registry.contents(source_model).get(rule.name)
+                declared = isinstance(content, RelationshipElement) and content.target
+                model = declared or None
+            yield asked.target, model or None
+
+    def _placeholder(self, id_: str, models: set[str]) -> Twin | None:
+        """Return a twin that stands for an element nobody describes, None if there can be none."""
+        able = [m for m in models if m in self._registry and self._registry.complete(m)]
+        model = next(
+            (m for m in sorted(able) if all(o in self._registry.ancestors(m) for o in models)),
+            None,
+        )
+        if model is None or self._elements.unread(model) or len(id_) > ID_CHARS_MAX:
+            return None
+        if not bears_advised(self._registry, model) or not self._bears_owner(model):
+            return None
+        contents = self._registry.contents(model).items()
+        properties: Document = {n: {"$metadata": {}} for n, c in contents if _is_component(c)}
+        put_at(properties, ADVISED_PATH, ADVISED)
+        put_at(properties, self._owner.marker, self._owner.name)
+        return Twin(id_, model, properties)
+
+    def _bears_owner(self, model: str) -> bool:
+        try:
+            return schema_at(self._registry, model, self._owner.marker) is Primitive.STRING
+        except ValueError:
+            return False
+
+    def _make(self, asked: _Asked, source_model: str, target_model: str) -> None:
+        """Make one edge between twins there are."""
+        rule, record, key = asked.rule, asked.record, asked.key
+        definition = self._declaration(asked, source_model)
+        if definition is None:
+            self.held.add(key)
+            return
+        properties = self._properties(asked, definition) if rule.properties else {}
+        edge = Relationship(key[1], key[0], rule.name, asked.target, properties)
+        if fault := self._fault_of(edge, definition, target_model):
+            self._fault(record.place, key, *fault)
+        known, place, _ = self._edges.setdefault(key, (edge, record.place, rule.containment))
+        if known is not edge and known != edge:
+            message = f"{rule.name} from {key[0]} ({key[1]}) is different at {place}"
+            self._fault(record.place, key, message, "keep one of them, or give the rule an id")
+
+    def _leave(self, asked: _Asked) -> None:
+        """Hold an edge with an unknown end, and say so unless the reason was said before."""
+        source = asked.key[0]
+        self.held.add(asked.key)
+        for end, model in self._unknown_ends(asked):
+            if end in self.placeholders:
+                continue
+            if self._elements.unread(model or self._declared_target(asked) or ""):
+                self.held_twins.add(end)
+                continue
+            name = asked.rule.name
+            message = f"{name} from {source} to {asked.target}: there is no {end} in the inventory"
+            remedy = f"add {end}, or correct the id (ids are case-sensitive)"
+            place = asked.record.place
+            self.diagnostics.append(RecordDiagnostic(place, message, remedy, element=source))
+            self.held_twins.add(end)
+            if place in self._elements.places(source):
+                self.held_twins.add(source)
+
+    def _declared_target(self, asked: _Asked) -> str:
+        twin = self._elements.twins.get(asked.key[0])
+        content = self._registry.contents(twin.model).get(asked.rule.name) if twin else None
+        return content.target if isinstance(content, RelationshipElement) else ""
+
+    def _refuse_circles(self) -> None:
+        inside = [(k, e.target) for k, (e, _, contains) in self._edges.items() if contains]
+        for keys in circles(inside):
+            names = " in ".join(key[0] for key in keys[:NAMES_SHOWN])
+            more = " in ..." if len(keys) > NAMES_SHOWN else f" in {keys[0][0]}"
+            for key in keys:
+                edge, place, _ = self._edges[key]
+                message = (
+                    f"{edge.name} from {edge.source} to {edge.target} is part of a circle:"
+                    f" {names}{more}"
+                )
+                self._fault(place, key, message, "correct one of them: nothing is inside itself")
+
+    def _declaration(self, asked: _Asked, model: str) -> RelationshipElement | None:
+        rule = asked.rule
+        cached = (f"{asked.rules.place}:{rule.key}", model)
         if cached not in self._declared:
             try:
                 self._declared[cached] = relationship_of(self._registry, model, rule.name)
             except ValueError as error:
                 self._declared[cached] = None
-                place = f"{self._place}: {rule.key}.name"
+                key = f"{rule.key}.name"
+                place = f"{asked.rules.where(key)}: {key}"
                 remedy = "name a relationship of the model"
                 self.diagnostics.append(RecordDiagnostic(place, str(error), remedy))
         return self._declared[cached]
 
-    def _properties(
-        self, rule: RelationshipRule, definition: RelationshipElement, record: Record, key: Key
-    ) -> Document:
+    def _properties(self, asked: _Asked, definition: RelationshipElement) -> Document:
+        rule, record, key = asked.rule, asked.record, asked.key
         properties: Document = {}
         for prop in rule.properties:
-            raw = prop.value_for(record.attributes)
-            if raw is None:
-                continue
             declared = definition.properties.get(prop.name)
-            if declared is None:
-                message = f"{prop.name} is no property of relationship {rule.name}"
-                self._fault(record.place, key, message, f"correct {prop.key} in {self._place}")
-                continue
             try:
-                properties[prop.name] = convert(declared.schema, raw)
+                raw = prop.value_for(record.attributes)
+                if raw is None:
+                    continue
+                if declared is not None:
+                    properties[prop.name] = convert(declared.schema, raw)
+                    continue
             except ValueError as error:
                 message = f"{rule.name}: {prop.name} {error}"
                 self._fault(record.place, key, message, "correct it in the source")
+                continue
+            message = f"{prop.name} is no property of relationship {rule.name}"
+            remedy = f"correct {prop.key} in {asked.rules.where(prop.key)}"
+            self._fault(record.place, key, message, remedy)
         return properties
 
     def _fault_of(
-        self, edge: Relationship, definition: RelationshipElement
+        self, edge: Relationship, definition: RelationshipElement, target: str
     ) -> tuple[str, str] | None:
-        target = self._twins[edge.target].model
         if edge.source == edge.target:
             return f"{edge.source} has {edge.name} to itself", "correct one of its ends"
         if definition.target and not self._may_lead_to(definition.target, target):
@@ -168,10 +284,34 @@ class EdgeMaker:
 
     def _may_lead_to(self, declared: str, model: str) -> bool:
         pair = (declared, model)
-        if pair not in self._allowed:
-            self._allowed[pair] = self._registry.is_of_model(model, declared)
-        return self._allowed[pair]
+        allowed = self._allowed.get(pair)
+        if allowed is None:
+            allowed = self._allowed[pair] = self._registry.is_of_model(model, declared)
+        return allowed
+
+    def _incomplete(self, rule: RelationshipRule, record: Record, target: str, what: str) -> None:
+        message = f"{rule.name} to {target} has no {what}"
+        remedy = "fill in the empty column"
+        self.diagnostics.append(RecordDiagnostic(record.place, message, remedy))
+        self.gaps.setdefault(record.kind, f"{record.place} has no {what}")
 
     def _fault(self, place: str, key: Key, message: str, remedy: str) -> None:
         self.held.add(key)
         self.diagnostics.append(RecordDiagnostic(place, message, remedy, element=key[0]))
+
+
+def bears_advised(registry: ModelRegistry, model: str) -> bool:
+    """Tell whether twins of a model can say that nothing but a link speaks of them."""
+    if model not in registry:
+        return False
+    try:
+        schema = schema_at(registry, model, ADVISED_PATH)
+    except ValueError:
+        return False
+    return schema is Primitive.STRING or (
+        isinstance(schema, EnumSchema) and ADVISED in schema.values
+    )
+
+
+def _is_component(content: object) -> bool:
+    return isinstance(content, Component)

@@ -1,34 +1,66 @@
-"""Records to the graph that should be, by a mapping and against the models.
+"""Records to the graph that should be, by mappings and against the models.
 
-Records of one twin are gathered in a draft. What is wrong with a record is a diagnostic with its
-place, and its element is held: neither written nor deleted. An element nobody can identify (a
-record without an id) leaves a gap in its scope's coverage instead. The result does not depend on
-the order of records. Time and memory are linear in the number of records.
+Each source's records become drafts, drafts of all sources become elements, elements become twins,
+and then the relationships between them. What is wrong with a record is a diagnostic with its
+place, and its element is held: neither written nor deleted. The result does not depend on the order
+of records, only on that of the sources. Time and memory are linear in the number of records.
 """
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
+from sync_agent.dtdl.elements import Relationship as RelationshipElement
 from sync_agent.dtdl.registry import ModelRegistry
 from sync_agent.dtdl.values import check_twin
-from sync_agent.inventory.conversion import convert
+from sync_agent.errors import InputError
 from sync_agent.inventory.desired import DesiredGraph, Ownership
-from sync_agent.inventory.edges import EdgeMaker
+from sync_agent.inventory.drafts import DraftMaker
+from sync_agent.inventory.edges import ADVISED_PATH, EdgeMaker, Elements, bears_advised
+from sync_agent.inventory.merging import Element, Merged, merge
+from sync_agent.inventory.owner import Owner
 from sync_agent.inventory.paths import Path, put_at
-from sync_agent.inventory.record import Coverage, Record, RecordDiagnostic
-from sync_agent.inventory.rule_check import TypedTwinRule, check_columns, typed
+from sync_agent.inventory.record import Coverage, Record, RecordDiagnostic, complete_scopes
+from sync_agent.inventory.rule_check import check_columns
 from sync_agent.inventory.rules import Mapping
 from sync_agent.inventory.rules_file import parse_mapping
 from sync_agent.twins.twin import Document, JsonValue, Twin
 
-__all__ = ["MappedGraph", "Mapping", "check_columns", "map_records", "parse_mapping"]
+__all__ = [
+    "MappedGraph",
+    "Mapping",
+    "Reading",
+    "check_columns",
+    "map_records",
+    "map_sources",
+    "parse_mapping",
+]
 
-ID_CHARS_MAX = 128
 TWIN_BYTES_MAX = 32_768
+_SURELY_SMALL = 4_000
+"""Characters of text in a twin that cannot make it too large, whatever has to be escaped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One source's records and how they are mapped.
+
+    ``name`` tells its scopes from those of other sources ("" for the only one). Without a
+    ``coverage`` all its scopes count as read whole.
+    """
+
+    mapping: Mapping
+    records: Iterable[Record]
+    name: str = ""
+    coverage: tuple[Coverage, ...] | None = None
+    gone: frozenset[str] = frozenset()
+
+    def scope(self, kind: str) -> str:
+        """Return the name a scope has among those of all sources."""
+        return f"{self.name}/{kind}" if self.name else kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,186 +75,270 @@ class MappedGraph:
 def map_records(
     mapping: Mapping, records: Iterable[Record], registry: ModelRegistry
 ) -> MappedGraph:
-    """Return what the records mean.
+    """Return what the records of one source that was read whole mean.
 
     A column that a record lacks counts as empty; ``check_columns`` finds misspelt ones beforehand.
     """
-    rules = [typed(rule, mapping, registry) for rule in mapping.twins]
-    drafts = _Drafts(mapping, registry)
-    drafts.diagnostics += [fault for rule in rules for fault in rule.faults]
+    return map_sources([Reading(mapping, records)], registry)
+
+
+def map_sources(readings: Sequence[Reading], registry: ModelRegistry) -> MappedGraph:
+    """Return what the records of all sources mean; of two that differ the earlier has the say.
+
+    Raises:
+        InputError: the mappings name different owners.
+    """
+    owner = _one_owner(readings)
+    by_scope = [_by_scope(reading.records) for reading in readings]
+    makers = [DraftMaker(reading.mapping, registry) for reading in readings]
+    for maker, records in zip(makers, by_scope, strict=True):
+        for rule in maker.rules:
+            maker.add(rule, records[rule.rule.scope])
+    unread = _Unread(readings, makers, registry)
+    merged = merge(makers, registry, unread.of_source)
+    diagnostics = [fault for maker in makers for fault in maker.diagnostics]
+    diagnostics += merged.diagnostics
+    twins = _TwinMaker(owner, registry, merged)
+    twins.make()
+    edges = EdgeMaker(owner, registry, twins.as_elements(unread))
+    for reading, records in zip(readings, by_scope, strict=True):
+        for edge_rule in reading.mapping.relationships:
+            edges.add(edge_rule, reading.mapping, records[edge_rule.scope])
+    edges.finish()
+    gaps = [
+        (reading.scope(scope), why)
+        for reading, maker in zip(readings, makers, strict=True)
+        for scope, why in (maker.gaps | edges.gaps).items()
+        if scope in reading.mapping.scopes
+    ]
+    desired = _described(readings, registry, unread)
+    held = frozenset(edges.held_twins)
+    return MappedGraph(
+        replace(
+            desired,
+            twins={i: t for i, t in twins.twins.items() if i not in held} | edges.placeholders,
+            relationships=edges.relationships(),
+            held=held - frozenset(edges.placeholders),
+            held_relationships=frozenset(edges.held),
+            observed=twins.observed,
+            placeholders=frozenset(edges.placeholders),
+            gone=_gone(readings, merged) - frozenset(twins.twins),
+        ),
+        (*diagnostics, *twins.diagnostics, *edges.diagnostics),
+        tuple(Coverage(scope, False, why) for scope, why in gaps),
+    )
+
+
+class _Unread:
+    """Which scopes were not read whole, and what that leaves unknown."""
+
+    def __init__(
+        self, readings: Sequence[Reading], makers: Sequence[DraftMaker], registry: ModelRegistry
+    ) -> None:
+        self._registry = registry
+        self._models: list[set[str]] = []
+        self.rules: list[set[str]] = []
+        self._cached: dict[tuple[int, str], bool] = {}
+        for reading, maker in zip(readings, makers, strict=True):
+            scopes = set(maker.gaps)
+            if reading.coverage is not None:
+                scopes |= set(reading.mapping.scopes) - complete_scopes(reading.coverage)
+            rules = [r for r in reading.mapping.twins if r.scope in scopes]
+            self._models.append({rule.model for rule in rules})
+            self.rules.append({rule.key for rule in rules})
+
+    def of_source(self, number: int, model: str) -> bool:
+        """Tell whether a source might have more elements like those of a model."""
+        known = self._cached.get((number, model))
+        if known is None:
+            known = any(self._related(model, other) for other in self._models[number])
+            self._cached[number, model] = known
+        return known
+
+    def of_any(self, model: str) -> bool:
+        """Tell whether any source might have more elements like those of a model ("" for all)."""
+        return any(self.of_source(number, model) for number in range(len(self._models)))
+
+    def _related(self, one: str, other: str) -> bool:
+        if not one or one not in self._registry or other not in self._registry:
+            return True
+        return other in self._registry.ancestors(one) or one in self._registry.ancestors(other)
+
+
+class _TwinMaker:
+    """Elements to twins, checked against their models; the held ones are left out."""
+
+    def __init__(self, owner: Owner, registry: ModelRegistry, merged: Merged) -> None:
+        self._owner = owner
+        self._registry = registry
+        self._merged = merged
+        self._checked: set[tuple[str, tuple[str, ...]]] = set()
+        self._components: dict[str, Document] = {}
+        self._mark: Document = {}
+        put_at(self._mark, owner.marker, owner.name)
+        self.held = set(merged.held)
+        self.twins: dict[str, Twin] = {}
+        self.observed: dict[str, dict[Path, JsonValue]] = {}
+        self.diagnostics: list[RecordDiagnostic] = []
+
+    def make(self) -> None:
+        """Make all twins."""
+        for id_, element in self._merged.elements.items():
+            if id_ in self.held:
+                continue
+            twin = self._twin(element)
+            if id_ in self.held:
+                continue
+            self.twins[id_] = twin
+            observed = element.observed()
+            if observed:
+                self.observed[id_] = {tuple(n.split(".")): v for n, v in observed.items()}
+
+    def as_elements(self, unread: _Unread) -> Elements:
+        """Return what relationships need to know."""
+        elements = self._merged.elements
+        return Elements(
+            twins=self.twins,
+            ids=self._merged.ids,
+            held=frozenset(self.held),
+            places=lambda id_: elements[id_].places if id_ in elements else (),
+            unread=unread.of_any,
+        )
+
+    def _twin(self, element: Element) -> Twin:
+        values = element.values()
+        components = self._components.get(element.model)
+        if components is None:
+            draft = next(d for d in element.drafts if d.model == element.model)
+            components = {name: {"$metadata": {}} for name in draft.rules[0].components}
+            self._components[element.model] = components
+        root = self._owner.marker[0]
+        if root in values or any("." in name for name in values):
+            properties = _copied(components)
+            for name, value in values.items():
+                put_at(properties, tuple(name.split(".")), _copied(value))
+            put_at(properties, self._owner.marker, self._owner.name)
+        else:  # the same parts in every twin: a million of them are cheap
+            properties = {**components, **values, **self._mark}
+        twin = Twin(element.id, element.model, properties)
+        self._check(element, twin, tuple(values))
+        return twin
+
+    def _check(self, element: Element, twin: Twin, names: tuple[str, ...]) -> None:
+        """Check a twin as a whole; every value was checked, so the names need it once."""
+        kind = (twin.model, names)
+        if kind not in self._checked:
+            self._checked.add(kind)
+            for violation in check_twin(self._registry, twin.to_document()):
+                self._checked.discard(kind)
+                self._fault(element, violation.message, "correct it in the source or the mapping")
+        size = 0
+        for value in twin.properties.values():
+            if type(value) is str:
+                size += len(value)
+            elif isinstance(value, dict | list) and value:
+                size += len(str(value)) if len(value) > 1 else 32
+        if size > _SURELY_SMALL:
+            text = json.dumps(twin.to_document(), ensure_ascii=False)
+            if len(text.encode()) > TWIN_BYTES_MAX:
+                message = f"the twin is larger than {TWIN_BYTES_MAX} bytes"
+                self._fault(element, message, "map fewer or shorter properties")
+
+    def _fault(self, element: Element, message: str, remedy: str) -> None:
+        self.held.add(element.id)
+        place = element.drafts[0].places[0]
+        self.diagnostics.append(RecordDiagnostic(place, message, remedy, element=element.id))
+
+
+def _one_owner(readings: Sequence[Reading]) -> Owner:
+    first = readings[0].mapping
+    for reading in readings[1:]:
+        if reading.mapping.owner != first.owner:
+            raise InputError(
+                f"owner or marker is not that of {first.place}",
+                place=reading.mapping.place,
+                remedy="sources of one inventory have one owner; give both files the same",
+            )
+    return first.owner
+
+
+def _by_scope(records: Iterable[Record]) -> dict[str, list[Record]]:
     by_scope: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         by_scope[record.kind].append(record)
-    for rule in rules:
-        for record in by_scope[rule.rule.scope]:
-            drafts.add(rule, record)
-    twins = drafts.finish()
-    edges = EdgeMaker(mapping.owner, mapping.place, registry, twins, drafts.held, drafts.places)
-    for edge_rule in mapping.relationships:
-        for record in by_scope[edge_rule.scope]:
-            edges.add(edge_rule, record)
-    held = edges.held_twins
-    desired = DesiredGraph(
-        owner=mapping.owner,
-        twins={id_: twin for id_, twin in twins.items() if id_ not in held},
-        relationships=edges.relationships(),
-        held=frozenset(held),
-        held_relationships=frozenset(edges.held),
-        observed=drafts.observed,
-        ownership=_ownership(mapping),
-        relationship_properties=_relationship_properties(mapping),
-        twin_scopes=_scopes((rule.model, rule.scope) for rule in mapping.twins),
-        relationship_scopes=_scopes((rule.name, rule.scope) for rule in mapping.relationships),
+    return by_scope
+
+
+def _copied(part: JsonValue) -> JsonValue:
+    """Return a value whose maps can be changed without changing those of others."""
+    return {name: _copied(value) for name, value in part.items()} if type(part) is dict else part
+
+
+def _gone(readings: Sequence[Reading], merged: Merged) -> frozenset[str]:
+    return frozenset(merged.ids.get(name, name) for reading in readings for name in reading.gone)
+
+
+def _described(
+    readings: Sequence[Reading], registry: ModelRegistry, unread: _Unread
+) -> DesiredGraph:
+    """Return a graph without elements: whose properties are whose, and what comes from where."""
+    owner = readings[0].mapping.owner
+    ownership: dict[str, dict[Path, Ownership]] = {}
+    missing: dict[str, set[Path]] = defaultdict(set)
+    twin_scopes: dict[str, set[str]] = defaultdict(set)
+    edge_scopes: dict[str, set[str]] = defaultdict(set)
+    edge_properties: dict[str, set[str]] = defaultdict(set)
+    for number, reading in enumerate(readings):
+        for rule in reading.mapping.twins:
+            twin_scopes[rule.model].add(reading.scope(rule.scope))
+            for model in _models_like(rule.model, readings, registry):
+                of_model = ownership.setdefault(model, {owner.marker: Ownership.MANAGED})
+                for prop in rule.properties:
+                    of_model.setdefault(prop.path, prop.ownership)
+                if rule.key in unread.rules[number] and (rule.merge or len(readings) > 1):
+                    missing[model].update(prop.path for prop in rule.properties)
+        for edge in reading.mapping.relationships:
+            edge_scopes[edge.name].add(reading.scope(edge.scope))
+            edge_properties[edge.name].update(prop.path[0] for prop in edge.properties)
+        for model, scope in _placeholder_models(reading.mapping, registry):
+            twin_scopes[model].add(reading.scope(scope))
+            ownership.setdefault(model, {owner.marker: Ownership.MANAGED})
+    for model, of_model in ownership.items():
+        if bears_advised(registry, model):
+            of_model.setdefault(ADVISED_PATH, Ownership.MANAGED)
+    return DesiredGraph(
+        owner=owner,
+        ownership=ownership,
+        relationship_properties=_frozen(edge_properties),
+        twin_scopes=_frozen(twin_scopes),
+        relationship_scopes=_frozen(edge_scopes),
+        unread=_frozen(missing),
     )
-    return MappedGraph(
-        desired,
-        (*drafts.diagnostics, *edges.diagnostics),
-        tuple(Coverage(s, False, why) for s, why in (drafts.gaps | edges.gaps).items()),
-    )
 
 
-@dataclass(slots=True)
-class _Draft:
-    """A twin while its records are gathered."""
-
-    id: str
-    typed: TypedTwinRule
-    values: dict[Path, tuple[JsonValue, str]] = field(default_factory=dict)
-    observed: dict[Path, JsonValue] = field(default_factory=dict)
-    places: list[str] = field(default_factory=list)
-
-
-class _Drafts:
-    """All twins while records are gathered, and what was wrong on the way."""
-
-    def __init__(self, mapping: Mapping, registry: ModelRegistry) -> None:
-        self._owner = mapping.owner
-        self._registry = registry
-        self._drafts: dict[str, _Draft] = {}
-        self.held: set[str] = set()
-        self.diagnostics: list[RecordDiagnostic] = []
-        self.gaps: dict[str, str] = {}
-        self.observed: dict[str, dict[Path, JsonValue]] = {}
-
-    def add(self, rule: TypedTwinRule, record: Record) -> None:
-        """Gather what one record says about its twin."""
-        for condition in rule.rule.when:
-            if not condition.holds(record.attributes):
-                return
-        id_ = rule.rule.id.fill(record.attributes)
-        if id_ is None:
-            empty = " or ".join(rule.rule.id.columns)
-            self.diagnostics.append(
-                RecordDiagnostic(record.place, f"has no id: {empty} is empty", "give it its id")
-            )
-            self.gaps.setdefault(record.kind, f"{record.place} has no id")
-            return
-        if rule.faults:
-            self.held.add(id_)
-            return
-        draft = self._drafts.get(id_)
-        if draft is None:
-            draft = self._drafts[id_] = _Draft(id_, rule)
-            if fault := _id_fault(id_):
-                self._fault(record.place, id_, fault, "shorten or correct the id")
-        elif not self._may_join(draft, rule, record):
-            return
-        draft.places.append(record.place)
-        self._take_values(draft, rule, record)
-
-    def finish(self) -> dict[str, Twin]:
-        """Return the sound twins, checked against their models; the held ones are left out."""
-        twins: dict[str, Twin] = {}
-        for draft in self._drafts.values():
-            twin = self._twin(draft)
-            if draft.id not in self.held:
-                twins[draft.id] = twin
-                if draft.observed:
-                    self.observed[draft.id] = draft.observed
-        return twins
-
-    def places(self, id_: str) -> Sequence[str]:
-        """Return where the records of a twin stand."""
-        draft = self._drafts.get(id_)
-        return draft.places if draft else ()
-
-    def _may_join(self, draft: _Draft, rule: TypedTwinRule, record: Record) -> bool:
-        first = draft.places[0]
-        if draft.typed.rule.model != rule.rule.model:
-            message = f"{draft.id} is a {rule.rule.model} here and a {draft.typed.rule.model} there"
-        elif not (rule.rule.merge and draft.typed.rule.merge):
-            message = f"the id {draft.id} is used twice"
-        else:
-            return True
-        remedy = "keep one of them, or set merge = true where several records describe one element"
-        self._fault(record.place, draft.id, f"{message}: see also {first}", remedy)
-        draft.places.append(record.place)
-        return False
-
-    def _take_values(self, draft: _Draft, rule: TypedTwinRule, record: Record) -> None:
-        for prop in rule.properties:
-            raw = prop.rule.value_for(record.attributes)
-            if raw is None:
-                continue
-            try:
-                value = convert(prop.schema, raw)
-            except ValueError as error:
-                remedy = f"correct it in the source, or its rule {prop.rule.key}"
-                self._fault(record.place, draft.id, f"{prop.rule.name} {error}", remedy)
-                continue
-            if prop.rule.ownership is Ownership.OBSERVED:
-                draft.observed[prop.rule.path] = value
-                continue
-            before, place = draft.values.setdefault(prop.rule.path, (value, record.place))
-            if before != value:
-                message = f"{prop.rule.name} is {value!r}, but {before!r} at {place}"
-                remedy = "correct the source, or say with when which record has the say"
-                self._fault(record.place, draft.id, message, remedy)
-
-    def _twin(self, draft: _Draft) -> Twin:
-        properties: Document = {n: {"$metadata": {}} for n in draft.typed.components}
-        for path, (value, _) in draft.values.items():
-            put_at(properties, path, value)
-        put_at(properties, self._owner.marker, self._owner.name)
-        twin = Twin(draft.id, draft.typed.rule.model, properties)
-        document = twin.to_document()
-        for violation in check_twin(self._registry, document):
-            self._fault(draft.places[0], draft.id, violation.message, "correct it in the source")
-        if len(json.dumps(document, ensure_ascii=False).encode()) > TWIN_BYTES_MAX:
-            message = f"the twin is larger than {TWIN_BYTES_MAX} bytes"
-            self._fault(draft.places[0], draft.id, message, "map fewer or shorter properties")
-        return twin
-
-    def _fault(self, place: str, id_: str, message: str, remedy: str) -> None:
-        self.held.add(id_)
-        self.diagnostics.append(RecordDiagnostic(place, message, remedy, element=id_))
+def _placeholder_models(mapping: Mapping, registry: ModelRegistry) -> Iterator[tuple[str, str]]:
+    """Yield the models placeholders may have, each with the scope whose links make them."""
+    models = {rule.model for rule in mapping.twins if rule.model in registry}
+    for edge in mapping.relationships:
+        named = {edge.source_placeholder, edge.target_placeholder}
+        if edge.target_placeholder == "":
+            contents = (registry.contents(model).get(edge.name) for model in sorted(models))
+            named |= {c.target for c in contents if isinstance(c, RelationshipElement)}
+        for model in sorted(name for name in named if name):
+            if model in registry and bears_advised(registry, model):
+                yield model, edge.scope
 
 
-def _id_fault(id_: str) -> str:
-    if len(id_) > ID_CHARS_MAX:
-        return f"the id {id_[:40]}... is longer than {ID_CHARS_MAX} characters"
-    if not id_.isprintable():
-        return f"the id {id_!r} has characters that cannot be seen"
-    return ""
+def _models_like(model: str, readings: Sequence[Reading], registry: ModelRegistry) -> Iterator[str]:
+    """Yield a model, and those of other sources its elements may turn out to be."""
+    yield model
+    if len(readings) == 1 or model not in registry:
+        return
+    others = {rule.model for reading in readings for rule in reading.mapping.twins}
+    for other in sorted(others - {model}):
+        if other in registry and model in registry.ancestors(other):
+            yield other
 
 
-def _ownership(mapping: Mapping) -> dict[str, dict[Path, Ownership]]:
-    owned: dict[str, dict[Path, Ownership]] = {}
-    for rule in mapping.twins:
-        of_model = owned.setdefault(rule.model, {mapping.owner.marker: Ownership.MANAGED})
-        of_model.update({prop.path: prop.ownership for prop in rule.properties})
-    return owned
-
-
-def _relationship_properties(mapping: Mapping) -> dict[str, frozenset[str]]:
-    names: dict[str, set[str]] = defaultdict(set)
-    for rule in mapping.relationships:
-        names[rule.name].update(prop.path[0] for prop in rule.properties)
-    return {name: frozenset(properties) for name, properties in names.items()}
-
-
-def _scopes(pairs: Iterable[tuple[str, str]]) -> dict[str, frozenset[str]]:
-    scopes: dict[str, set[str]] = defaultdict(set)
-    for thing, scope in pairs:
-        scopes[thing].add(scope)
-    return {thing: frozenset(of) for thing, of in scopes.items()}
+def _frozen(sets: dict[str, set[str]] | dict[str, set[Path]]) -> dict[str, frozenset]:  # type: ignore[type-arg]
+    return {name: frozenset(values) for name, values in sets.items()}

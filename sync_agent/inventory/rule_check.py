@@ -52,8 +52,15 @@ class TypedTwinRule:
     faults: tuple[RecordDiagnostic, ...] = field(default=())
 
 
-def check_columns(mapping: Mapping, columns: Attributes[str, Collection[str]]) -> None:
+def check_columns(
+    mapping: Mapping,
+    columns: Attributes[str, Collection[str]],
+    open_kinds: Collection[str] = (),
+) -> None:
     """Check that every scope and column the mapping names is there.
+
+    Records of an open kind may lack any column. ``site.name`` is there where ``site`` is, since a
+    part of something empty is empty.
 
     Raises:
         InputError: one is not; the message names those that are.
@@ -63,13 +70,15 @@ def check_columns(mapping: Mapping, columns: Attributes[str, Collection[str]]) -
         if known is None:
             raise InputError(
                 f"{key}: there is no {scope} in the source",
-                place=mapping.place,
+                place=mapping.where(key),
                 remedy=f"the source has {_listed(columns)}",
             )
+        if scope in open_kinds or column.partition(".")[0] in known:
+            continue
         if column not in known:
             raise InputError(
                 f"{key}: {scope} has no column {column!r}{nearest(column, known)}",
-                place=mapping.place,
+                place=mapping.where(key),
                 remedy=f"{scope} has {_listed(known)}",
             )
 
@@ -78,7 +87,7 @@ def typed(rule: TwinRule, mapping: Mapping, registry: ModelRegistry) -> TypedTwi
     """Return a twin rule with the schemas of its model, or with what keeps it from having them."""
 
     def fault(key: str, message: str, remedy: str) -> RecordDiagnostic:
-        return RecordDiagnostic(f"{mapping.place}: {key}", message, remedy)
+        return RecordDiagnostic(f"{mapping.where(key)}: {key}", message, remedy)
 
     if rule.model not in registry or not registry.complete(rule.model):
         what = _unknown_model(rule.model, registry)

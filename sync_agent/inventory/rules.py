@@ -9,37 +9,52 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Mapping as Attributes
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sync_agent.inventory.desired import Ownership
 from sync_agent.inventory.owner import Owner
 from sync_agent.inventory.paths import Path
 from sync_agent.inventory.template import Template
+from sync_agent.inventory.toml_lines import KeyLines
 from sync_agent.twins.twin import JsonValue
+
+CONTAINMENT = frozenset({"partOf", "locatedIn"})
+"""Relationships of the shipped ontology that put one element inside another."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Holds for records whose ``column`` has one of ``values``."""
+    """Holds for records whose ``column`` has one of ``values``, or none of them (``negated``)."""
 
     column: str
     values: frozenset[str]
+    negated: bool = False
 
     def holds(self, attributes: Attributes[str, JsonValue]) -> bool:
-        """Tell whether a record fulfils it; values are compared as text."""
+        """Tell whether a record fulfils it; values are compared as text, booleans as JSON's."""
         value = attributes.get(self.column)
-        return value is not None and str(value) in self.values
+        if isinstance(value, bool):
+            value = "true" if value else "false"
+        return (value is not None and str(value) in self.values) is not self.negated
 
 
 @dataclass(frozen=True, slots=True)
 class PropertyRule:
-    """Where a property's value comes from: a template, or a constant that is no text."""
+    """Where a property's value comes from: a template, or a constant that is no text.
+
+    ``translation`` says what a text of the source means here (``*`` stands for every other one),
+    ``scale`` is what a number is multiplied with; the higher ``precedence`` wins where several
+    sources describe one element, then the source that is named first.
+    """
 
     path: Path
     value: Template | JsonValue
     key: str
     when: tuple[Condition, ...] = ()
     ownership: Ownership = Ownership.MANAGED
+    translation: Attributes[str, JsonValue] | None = None
+    scale: float = 1
+    precedence: int = 0
 
     @property
     def name(self) -> str:
@@ -47,10 +62,22 @@ class PropertyRule:
         return ".".join(self.path)
 
     def value_for(self, attributes: Attributes[str, JsonValue]) -> JsonValue:
-        """Return the cell, text or constant for a record; None when there is none."""
+        """Return the cell, text or constant for a record; None when there is none.
+
+        Raises:
+            ValueError: the text has no translation, or is no number to scale.
+        """
         for condition in self.when:
             if not condition.holds(attributes):
                 return None
+        value = self._raw(attributes)
+        if value is None:
+            return None
+        if self.translation is not None:
+            value = translated(self.translation, value)
+        return value if self.scale == 1 else scaled(value, self.scale)
+
+    def _raw(self, attributes: Attributes[str, JsonValue]) -> JsonValue:
         value = self.value
         if not isinstance(value, Template):
             return value
@@ -62,7 +89,11 @@ class PropertyRule:
 
 @dataclass(frozen=True, slots=True)
 class TwinRule:
-    """Records of ``scope`` become twins of ``model``; ``merge`` lets several make one twin."""
+    """Records of ``scope`` become twins of ``model``; ``merge`` lets several make one twin.
+
+    ``aliases`` are other names of the element; elements of several sources that share a name are
+    one.
+    """
 
     scope: str
     id: Template
@@ -71,6 +102,7 @@ class TwinRule:
     properties: tuple[PropertyRule, ...] = ()
     when: tuple[Condition, ...] = ()
     merge: bool = False
+    aliases: tuple[Template, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +110,9 @@ class RelationshipRule:
     """Records of ``scope`` become relationships; a record without a target makes none.
 
     ``id`` distinguishes relationships of one name from one source; by default it is the target, so
-    that the same edge has the same id whatever order records come in.
+    that the same edge has the same id whatever order records come in. The placeholders are the
+    models of ends that no record describes ("" for the relationship's own target, None for none);
+    ``containment`` says that a circle of them is a mistake.
     """
 
     scope: str
@@ -89,16 +123,20 @@ class RelationshipRule:
     id: Template | None = None
     properties: tuple[PropertyRule, ...] = ()
     when: tuple[Condition, ...] = ()
+    source_placeholder: str | None = None
+    target_placeholder: str | None = ""
+    containment: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """All rules of one inventory; ``place`` is the file they stand in."""
+    """All rules of one source; ``place`` is the file they stand in, ``lines`` where in it."""
 
     owner: Owner
     twins: tuple[TwinRule, ...] = ()
     relationships: tuple[RelationshipRule, ...] = ()
     place: str = "mapping"
+    lines: KeyLines = field(default_factory=KeyLines)
 
     @property
     def scopes(self) -> tuple[str, ...]:
@@ -106,10 +144,17 @@ class Mapping:
         scopes = [rule.scope for rule in self.twins]
         return tuple(dict.fromkeys(scopes + [rule.scope for rule in self.relationships]))
 
+    def where(self, key: str) -> str:
+        """Return the file and line of a key: ``mapping.toml:12``."""
+        line = self.lines.line_of(key)
+        return f"{self.place}:{line}" if line else self.place
+
     def columns(self) -> Iterator[tuple[str, str, str]]:
         """Yield every ``(scope, column, key)`` the rules name."""
         for twin in self.twins:
             yield from ((twin.scope, c, f"{twin.key}.id") for c in twin.id.columns)
+            for alias in twin.aliases:
+                yield from ((twin.scope, c, f"{twin.key}.aliases") for c in alias.columns)
             yield from _columns(twin)
         for edge in self.relationships:
             ends = (("source", edge.source), ("target", edge.target), ("id", edge.id))
@@ -117,6 +162,37 @@ class Mapping:
                 for column in template.columns if template else ():
                     yield edge.scope, column, f"{edge.key}.{name}"
             yield from _columns(edge)
+
+
+def translated(table: Attributes[str, JsonValue], value: JsonValue) -> JsonValue:
+    """Return what a value of the source means.
+
+    Raises:
+        ValueError: the table has no entry for it, nor one for every other.
+    """
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    if text in table:
+        return table[text]
+    if "*" in table:
+        return table["*"]
+    raise ValueError(f"{text[:60]!r} has no entry in its map")
+
+
+def scaled(value: JsonValue, scale: float) -> JsonValue:
+    """Return a number times ``scale``, whole where both are.
+
+    Raises:
+        ValueError: it is no number.
+    """
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not true or false")
+    try:
+        number = value if isinstance(value, int | float) else float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"must be a number, not {str(value)[:60]!r}") from None
+    product = number * scale
+    # 0.1 GHz are 100000000 Hz and not 100000000.00000001
+    return product if isinstance(product, int) else float(f"{product:.15g}")
 
 
 def _columns(rule: TwinRule | RelationshipRule) -> Iterator[tuple[str, str, str]]:

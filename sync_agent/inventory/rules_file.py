@@ -17,6 +17,7 @@ from sync_agent.inventory.desired import Ownership
 from sync_agent.inventory.owner import MARKER, NAME, Owner
 from sync_agent.inventory.paths import DEPTH_MAX, Path
 from sync_agent.inventory.rules import (
+    CONTAINMENT,
     Condition,
     Mapping,
     PropertyRule,
@@ -24,6 +25,7 @@ from sync_agent.inventory.rules import (
     TwinRule,
 )
 from sync_agent.inventory.template import Template
+from sync_agent.inventory.toml_lines import KeyLines, key_lines
 
 RULES_MAX = 1_000
 OWNER_DEFAULT = "inventory"
@@ -40,16 +42,21 @@ def parse_mapping(text: str, *, place: str) -> Mapping:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"is not TOML: {error}", place=place, remedy=REMEDY) from error
-    table = _Table(document, place, "")
+    lines = key_lines(text)
+    table = _Table(document, place, "", lines)
     name = table.text("owner", OWNER_DEFAULT)
     if NAME.fullmatch(name) is None:
         raise table.fault("owner", "must be 1 to 32 of a-z, 0-9 and - (not at an end)")
     marker = _path(table, "marker", table.text("marker", ".".join(MARKER)))
+    placeholders = table.boolean("placeholders", default=True)
     mapping = Mapping(
         owner=Owner(name, marker),
         twins=tuple(_twin_rule(t, marker) for t in table.tables("twin")),
-        relationships=tuple(_relationship_rule(t) for t in table.tables("relationship")),
+        relationships=tuple(
+            _relationship_rule(t, placeholders) for t in table.tables("relationship")
+        ),
         place=place,
+        lines=lines,
     )
     table.close()
     if not mapping.twins:
@@ -64,17 +71,20 @@ def nearest(name: str, known: Collection[str]) -> str:
 
 
 def _twin_rule(table: _Table, marker: Path) -> TwinRule:
-    model = table.text("model")
-    if not is_dtmi(model):
-        raise table.fault("model", f"{model!r} is not a model id such as dtmi:telecom:place:Site;1")
+    model = _model(table, "model", table.text("model"))
+    precedence = table.whole("precedence")
     rule = TwinRule(
         scope=_scope(table),
         id=table.template("id"),
         model=model,
         key=table.key,
-        properties=(*_named_columns(table), *_properties(table.table("properties"))),
+        properties=(
+            *_named_columns(table, precedence),
+            *_properties(table.table("properties"), precedence),
+        ),
         when=_conditions(table),
         merge=table.boolean("merge"),
+        aliases=tuple(table.parsed("aliases", text) for text in table.texts("aliases")),
     )
     table.close()
     paths = [prop.path for prop in rule.properties]
@@ -88,22 +98,49 @@ def _twin_rule(table: _Table, marker: Path) -> TwinRule:
     return rule
 
 
-def _relationship_rule(table: _Table) -> RelationshipRule:
+def _relationship_rule(table: _Table, placeholders: bool) -> RelationshipRule:
+    source_placeholder, target_placeholder = _placeholders(table, placeholders)
+    name = table.text("name")
     rule = RelationshipRule(
         scope=_scope(table),
         source=table.template("source"),
-        name=table.text("name"),
+        name=name,
         target=table.template("target"),
         key=table.key,
         id=table.template("id") if table.has("id") else None,
         properties=(*_named_columns(table), *_properties(table.table("properties"))),
         when=_conditions(table),
+        source_placeholder=source_placeholder,
+        target_placeholder=target_placeholder,
+        containment=table.boolean("containment", default=name in CONTAINMENT),
     )
     table.close()
     for prop in rule.properties:
         if len(prop.path) > 1 or prop.ownership is not Ownership.MANAGED:
             raise table.fault("properties", f"{prop.name}: parts and ownership are for twins only")
     return rule
+
+
+def _placeholders(table: _Table, allowed: bool) -> tuple[str | None, str | None]:
+    """Return the models of unknown ends: the source's, the target's ("" for its declared one)."""
+    given = table.take("placeholder")
+    if given is None or isinstance(given, bool):
+        return None, "" if (allowed if given is None else given) else None
+    if isinstance(given, str):
+        return None, _model(table, "placeholder", given)
+    if not isinstance(given, dict):
+        raise table.fault("placeholder", "must be true, false, a model id, or one for each end")
+    inner = table.table("placeholder")
+    source = _model(inner, "source", inner.text("source")) if inner.has("source") else None
+    target = _model(inner, "target", inner.text("target")) if inner.has("target") else ""
+    inner.close()
+    return source, target
+
+
+def _model(table: _Table, name: str, model: str) -> str:
+    if not is_dtmi(model):
+        raise table.fault(name, f"{model!r} is not a model id such as dtmi:telecom:place:Site;1")
+    return model
 
 
 def _scope(table: _Table) -> str:
@@ -113,22 +150,32 @@ def _scope(table: _Table) -> str:
     return scope
 
 
-def _named_columns(table: _Table) -> Iterator[PropertyRule]:
+def _named_columns(table: _Table, precedence: int = 0) -> Iterator[PropertyRule]:
     for name in table.texts("columns"):
-        yield PropertyRule((name,), Template.of_column(name), f"{table.key}.columns")
+        value = Template.of_column(name)
+        yield PropertyRule((name,), value, f"{table.key}.columns", precedence=precedence)
 
 
-def _properties(table: _Table) -> Iterator[PropertyRule]:
+def _properties(table: _Table, precedence: int = 0) -> Iterator[PropertyRule]:
     for name in table.names():
         path = _path(table, name, name)
         key = f"{table.key}.{name}"
         value = table.take(name)
-        if isinstance(value, dict):
-            inner = _Table(value, table.place, key)
-            yield PropertyRule(path, _value(inner), key, _conditions(inner), _ownership(inner))
-            inner.close()
-        else:
-            yield PropertyRule(path, _constant(table, name, value), key)
+        if not isinstance(value, dict):
+            yield PropertyRule(path, _constant(table, name, value), key, precedence=precedence)
+            continue
+        inner = _Table(value, table.place, key, table.lines)
+        yield PropertyRule(
+            path,
+            _value(inner),
+            key,
+            when=_conditions(inner),
+            ownership=_ownership(inner),
+            translation=_translation(inner),
+            scale=inner.number("scale", 1),
+            precedence=inner.whole("precedence", precedence),
+        )
+        inner.close()
 
 
 def _value(table: _Table) -> Any:
@@ -137,6 +184,17 @@ def _value(table: _Table) -> Any:
     if table.has("column"):
         return Template.of_column(table.text("column"))
     return _constant(table, "value", table.take("value"))
+
+
+def _translation(table: _Table) -> dict[str, Any] | None:
+    if not table.has("map"):
+        return None
+    inner = table.table("map")
+    words = {name: inner.take(name) for name in inner.names()}
+    for name, value in words.items():
+        if not isinstance(value, (str, bool, int, float)):
+            raise inner.fault(name, "must be text, a number, true or false")
+    return words
 
 
 def _constant(table: _Table, name: str, value: Any) -> Any:
@@ -149,14 +207,15 @@ def _constant(table: _Table, name: str, value: Any) -> Any:
 
 
 def _conditions(table: _Table) -> tuple[Condition, ...]:
-    when = table.table("when")
     conditions = []
-    for column in when.names():
-        value = when.take(column)
-        allowed = value if isinstance(value, list) else [value]
-        if not allowed or not all(isinstance(v, str) for v in allowed):
-            raise when.fault(column, "must be text or a list of texts")
-        conditions.append(Condition(column, frozenset(allowed)))
+    for key in ("when", "unless"):
+        inner = table.table(key)
+        for column in inner.names():
+            value = inner.take(column)
+            allowed = value if isinstance(value, list) else [value]
+            if not allowed or not all(isinstance(v, str) for v in allowed):
+                raise inner.fault(column, "must be text or a list of texts")
+            conditions.append(Condition(column, frozenset(allowed), negated=key == "unless"))
     return tuple(conditions)
 
 
@@ -178,8 +237,9 @@ def _path(table: _Table, name: str, text: str) -> Path:
 class _Table:
     """A TOML table that is read key by key; what is left over at ``close`` is an error."""
 
-    def __init__(self, data: dict[str, Any], place: str, key: str) -> None:
+    def __init__(self, data: dict[str, Any], place: str, key: str, lines: KeyLines) -> None:
         self._data = data
+        self.lines = lines
         self._asked: set[str] = set()
         self.place = place
         self.key = key
@@ -213,11 +273,27 @@ class _Table:
         except ValueError as error:
             raise self.fault(name, str(error)) from error
 
-    def boolean(self, name: str) -> bool:
+    def boolean(self, name: str, *, default: bool = False) -> bool:
         value = self.take(name)
         if not isinstance(value, bool | None):
             raise self.fault(name, "must be true or false")
-        return bool(value)
+        return default if value is None else value
+
+    def whole(self, name: str, default: int = 0) -> int:
+        value = self.take(name)
+        if value is None:
+            return default
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self.fault(name, "must be a whole number")
+        return value
+
+    def number(self, name: str, default: float) -> float:
+        value = self.take(name)
+        if value is None:
+            return default
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e30:
+            raise self.fault(name, "must be a number above 0")
+        return value
 
     def texts(self, name: str) -> list[str]:
         value = self.take(name)
@@ -231,7 +307,8 @@ class _Table:
         value = self.take(name)
         if not isinstance(value, dict | None):
             raise self.fault(name, "must be a table")
-        return _Table(value or {}, self.place, f"{self.key}.{name}" if self.key else name)
+        key = f"{self.key}.{name}" if self.key else name
+        return _Table(value or {}, self.place, key, self.lines)
 
     def tables(self, name: str) -> Iterator[_Table]:
         value = self.take(name) or []
@@ -240,7 +317,7 @@ class _Table:
         if len(value) > RULES_MAX:
             raise self.fault(name, f"is there {len(value)} times, the most is {RULES_MAX}")
         for number, item in enumerate(value, 1):
-            yield _Table(item, self.place, f"{name}[{number}]")
+            yield _Table(item, self.place, f"{name}[{number}]", self.lines)
 
     def close(self) -> None:
         for name in self._data:
@@ -250,4 +327,6 @@ class _Table:
 
     def fault(self, name: str, message: str) -> InputError:
         key = ".".join(part for part in (self.key, name) if part)
-        return InputError(f"{key}: {message}", place=self.place, remedy=REMEDY)
+        line = self.lines.line_of(key)
+        place = f"{self.place}:{line}" if line else self.place
+        return InputError(f"{key}: {message}", place=place, remedy=REMEDY)

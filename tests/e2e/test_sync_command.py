@@ -167,7 +167,7 @@ def test_a_wrong_column_is_told_before_anything_else(bench: Bench) -> None:
     bench.write("sites.csv", SITES, ["id", "label", "lat", "floors"])
     code, _, err = bench.sync("--yes")
     assert code == 1
-    assert "mapping.toml: twin[1].columns: sites.csv has no column 'latitude'" in err
+    assert "mapping.toml:6: twin[1].columns: sites.csv has no column 'latitude'" in err
     assert "remedy: sites.csv has id, label, lat, floors" in err
     assert bench.twins() == {}
 

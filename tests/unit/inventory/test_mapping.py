@@ -143,7 +143,7 @@ def test_an_unknown_model_is_told_once_and_holds_its_elements() -> None:
     mapping = MAPPING.replace("dtmi:test:Site;1", "dtmi:test:Site;2")
     result = mapped(mapping=mapping)
     fault = result.diagnostics[0]
-    assert fault.place == "mapping.toml: twin[1].model"
+    assert fault.place == "mapping.toml:5: twin[1].model"
     assert fault.message == "there is no model dtmi:test:Site;2, but dtmi:test:Site;1"
     assert "models apply" in fault.remedy
     assert {"S1", "S2"} <= result.desired.held
@@ -154,7 +154,7 @@ def test_a_property_the_model_lacks_is_told_once() -> None:
     mapping = MAPPING.replace('"label", "latitude"', '"lable", "latitude"')
     result = mapped(mapping=mapping)
     (fault,) = result.diagnostics
-    assert fault.place == "mapping.toml: twin[1].columns"
+    assert fault.place == "mapping.toml:6: twin[1].columns"
     assert fault.message == "lable is no property of dtmi:test:Site;1, did you mean label?"
 
 
@@ -171,7 +171,7 @@ def test_a_relationship_the_model_lacks_is_told_once_for_all_records() -> None:
     mapping = MAPPING.replace('"locatedIn"', '"locatedAt"')
     result = mapped(mapping=mapping)
     (fault,) = result.diagnostics
-    assert fault.place == "mapping.toml: relationship[1].name"
+    assert fault.place == "mapping.toml:28: relationship[1].name"
     assert "did you mean locatedIn?" in fault.message
     assert {"R1", "R2"} <= set(result.desired.twins)
 
@@ -241,7 +241,7 @@ def test_a_column_that_is_not_there_is_told_with_those_that_are() -> None:
     with pytest.raises(InputError) as raised:
         check_columns(parse_mapping(MAPPING, place="mapping.toml"), columns)
     assert raised.value.message == (
-        "mapping.toml: twin[1].columns: sites.csv has no column 'latitude', did you mean lattitude?"
+        "mapping.toml:6: twin[1].columns: sites.csv has no column 'latitude', did you mean lattitude?"
     )
     assert raised.value.remedy == "sites.csv has id, label, lattitude, floors"
 

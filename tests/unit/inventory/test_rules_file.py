@@ -69,7 +69,7 @@ def test_columns_templates_constants_and_conditions_become_rules() -> None:
     ],
 )
 def test_a_mistake_in_a_mapping_names_file_and_key(text: str, said: str) -> None:
-    with pytest.raises(InputError, match=r"^m\.toml: ") as raised:
+    with pytest.raises(InputError, match=r"^m\.toml(:\d+)?: ") as raised:
         parse_mapping(text, place="m.toml")
     assert said in raised.value.message
     assert raised.value.remedy
