@@ -106,6 +106,7 @@ class MemoryService:
         patch: Sequence[Document],
         *,
         etag: str | None = None,
+        target: str | None = None,
     ) -> None:
         element = f"{source}/{relationship_id}"
         self._before("patch", element)
@@ -114,7 +115,12 @@ class MemoryService:
         self._after("patch", element)
 
     async def delete_relationship(
-        self, source: str, relationship_id: str, *, etag: str | None = None
+        self,
+        source: str,
+        relationship_id: str,
+        *,
+        etag: str | None = None,
+        target: str | None = None,
     ) -> None:
         element = f"{source}/{relationship_id}"
         self._before("delete", element)

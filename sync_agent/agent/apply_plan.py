@@ -22,7 +22,6 @@ from dataclasses import dataclass, field
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_exponential
 
 from sync_agent.agent.bounded import each
-from sync_agent.agent.pace import ReadsAndWrites
 from sync_agent.errors import (
     NotFoundError,
     PreconditionError,
@@ -30,6 +29,7 @@ from sync_agent.errors import (
     UnauthorizedError,
     UnreachableError,
 )
+from sync_agent.ports.twin_store import TwinStore
 from sync_agent.reconcile.change import Action, Change, Edit, patch_of, rebase, same
 from sync_agent.reconcile.plan import Plan, phases
 from sync_agent.twins.twin import Relationship, Twin
@@ -79,7 +79,7 @@ class ApplyResult:
 
 
 async def apply_plan(
-    plan: Plan, twins: ReadsAndWrites, *, at_once: int, on_progress: Progress | None = None
+    plan: Plan, twins: TwinStore, *, at_once: int, on_progress: Progress | None = None
 ) -> ApplyResult:
     """Make a plan's changes; see the module's head for what happens when one fails."""
     run = _Run(plan, twins, on_progress)
@@ -110,7 +110,7 @@ class _StaleError(Exception):
 class _Run:
     """One application of one plan."""
 
-    def __init__(self, plan: Plan, twins: ReadsAndWrites, on_progress: Progress | None) -> None:
+    def __init__(self, plan: Plan, twins: TwinStore, on_progress: Progress | None) -> None:
         self._owner = plan.owner
         self._twins = twins
         self._on_progress = on_progress
@@ -250,7 +250,9 @@ class _Run:
 
     async def _update_edge(self, edge: Relationship, edits: Sequence[Edit]) -> bool:
         try:
-            await self._twins.patch_relationship(*edge.key, patch_of(edits), etag=edge.etag)
+            await self._twins.patch_relationship(
+                *edge.key, patch_of(edits), etag=edge.etag, target=edge.target
+            )
         except (PreconditionError, UnreachableError):
             there = await self._edge(edge)
             if there is None or rebase(edits, there.properties) != ():
@@ -262,7 +264,7 @@ class _Run:
 
     async def _delete_edge(self, edge: Relationship) -> bool:
         try:
-            await self._twins.delete_relationship(*edge.key, etag=edge.etag)
+            await self._twins.delete_relationship(*edge.key, etag=edge.etag, target=edge.target)
         except NotFoundError:
             return False
         except (PreconditionError, UnreachableError):

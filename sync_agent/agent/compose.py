@@ -9,12 +9,12 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TypeVar
 
-from sync_agent.agent.inventory_pass import InventoryLoop, inventory_of, quotas_of
-from sync_agent.agent.pace import PacedTwins
+from sync_agent.agent.inventory_pass import InventoryLoop, inventory_of
+from sync_agent.agent.pace import Pacer
 from sync_agent.agent.runtime import Agent, Clock, Pace, Rules
 from sync_agent.agent.settings import EventHubSettings, Settings, required
 from sync_agent.agent.state import StateStore
-from sync_agent.agent.twin_service import twin_store
+from sync_agent.agent.twin_service import quotas_of, twin_store
 from sync_agent.azure.event_hub import HubAddress, HubReceiver, HubSender
 from sync_agent.azure.identity import credential_for
 from sync_agent.errors import SettingsError
@@ -61,7 +61,9 @@ async def run_agent(settings: Settings, stop: asyncio.Event) -> None:
     limits = settings.limits
     async with AsyncExitStack() as stack:
         state = stack.enter_context(StateStore(settings.state.path, stream=stream))
-        twins = await stack.enter_async_context(twin_store(settings))
+        service = await stack.enter_async_context(twin_store(settings))
+        pacer = Pacer(quotas_of(settings))
+        twins = service.paced(pacer.gate("telemetry", weight=limits.telemetry_weight))
         receiver = None
         if address is not None:
             receiver = HubReceiver(
@@ -74,10 +76,14 @@ async def run_agent(settings: Settings, stop: asyncio.Event) -> None:
             )
         inventory = None
         if settings.inventory.source is not None:
-            inventory = InventoryLoop(inventory_of(settings), twins, settings.inventory.apply)
+            inventory = InventoryLoop(
+                inventory_of(settings),
+                service.paced(pacer.gate("inventory")),
+                settings.inventory.apply,
+            )
         agent = Agent(
             twins=twins,
-            writer=PacedTwins(twins, quotas_of(settings)),
+            writer=twins,
             receiver=receiver,
             inventory=inventory,
             state=state,

@@ -9,28 +9,22 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 import structlog
 
 from sync_agent.agent.apply_plan import ApplyResult, Progress, apply_plan
 from sync_agent.agent.desired_graph import Desired, read_desired
 from sync_agent.agent.observe import deployed_models, observe
-from sync_agent.agent.pace import PacedTwins, Quotas, ReadsAndWrites
 from sync_agent.agent.settings import Settings, required
 from sync_agent.dtdl.registry import ModelRegistry
 from sync_agent.inventory.record import RecordDiagnostic
-from sync_agent.ports.twin_store import ModelStore
+from sync_agent.ports.twin_store import TwinService
 from sync_agent.reconcile.guard import GuardLimits, check_guards
 from sync_agent.reconcile.plan import Plan, make_plan
 
 FAULTS_LOGGED_MAX = 20
 
 _log = structlog.get_logger("sync_agent")
-
-
-class TwinService(ReadsAndWrites, ModelStore, Protocol):
-    """A twin service with all of its ports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +41,6 @@ class Inventory:
 
     read: Callable[[ModelRegistry], Awaitable[Desired]]
     limits: GuardLimits
-    quotas: Quotas
     at_once: int
 
     async def prepare(self, service: TwinService) -> Prepared:
@@ -58,7 +51,7 @@ class Inventory:
             ServiceError: models or twins cannot be read.
         """
         desired = await self.read(await deployed_models(service))
-        observed = await observe(PacedTwins(service, self.quotas), desired.graph)
+        observed = await observe(service, desired.graph)
         plan = make_plan(
             desired.graph,
             observed,
@@ -77,8 +70,7 @@ class Inventory:
             GuardError: the plan would delete too much; nothing was written.
         """
         check_guards(plan, self.limits)
-        paced = PacedTwins(service, self.quotas)
-        return await apply_plan(plan, paced, at_once=self.at_once, on_progress=on_progress)
+        return await apply_plan(plan, service, at_once=self.at_once, on_progress=on_progress)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,19 +122,7 @@ def inventory_of(settings: Settings) -> Inventory:
     return Inventory(
         read=partial(read_desired, settings),
         limits=GuardLimits(inventory.max_delete_count, inventory.max_delete_percent),
-        quotas=quotas_of(settings),
         at_once=settings.limits.requests_in_flight,
-    )
-
-
-def quotas_of(settings: Settings) -> Quotas:
-    """Return the service's quotas as the settings have them."""
-    limits = settings.limits
-    return Quotas(
-        twin_ops_per_s=limits.twin_ops_per_s,
-        patches_per_s=limits.patches_per_s,
-        create_delete_per_s=limits.create_delete_per_s,
-        queries_per_s=limits.queries_per_s,
     )
 
 

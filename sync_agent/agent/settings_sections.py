@@ -194,6 +194,15 @@ class LimitSettings(Section):
     queries_per_s: PerSecond = 500
     """Query calls a second."""
 
+    query_units_per_s: PerSecond = 4000
+    """Query units a second; what a query costs is known when its answer is there."""
+
+    reads_per_s: PerSecond = 1000
+    """Twins and relationships read by id a second."""
+
+    telemetry_weight: Annotated[float, Field(gt=0, le=100)] = 3
+    """Turns that telemetry and health get for each one of the inventory where both wait."""
+
     requests_in_flight: Annotated[int, Field(ge=1, le=1000)] = 64
     """Requests under way at once."""
 

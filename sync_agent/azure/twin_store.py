@@ -4,15 +4,19 @@ The SDK's own retries are off and tenacity decides here, in one place: throttlin
 service's wait), 5xx and an unreachable service are tried again for ``retry_for_s``. A reset PATCH
 may have been applied already; it is repeated all the same because the patches of this house are
 idempotent (``add`` and guarded ``remove``). Conditional writes are not repeated after a reset: the
-first may have changed the ETag. Plain http is allowed to loopback addresses only.
+first may have changed the ETag. Where a gate is given, every request waits for its turn there, the
+repeated ones and the further pages of a listing too. Plain http is allowed to loopback addresses
+only.
 """
 
 from __future__ import annotations
 
 import asyncio
+import copy
 import ipaddress
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -23,12 +27,13 @@ from azure.core.exceptions import AzureError
 from azure.core.pipeline.policies import SansIOHTTPPolicy
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.digitaltwins.core.aio import DigitalTwinsClient
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_delay
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 from tenacity.wait import wait_random_exponential
 
 from sync_agent.azure.identity import FixedTokenCredential
 from sync_agent.azure.service_errors import translated
 from sync_agent.errors import NotFoundError, ServiceError, SettingsError, UnreachableError
+from sync_agent.ports.pace import Charge, Gate, Operation
 from sync_agent.twins.twin import Document, Relationship, Twin
 
 REQUEST_MAX_S = 60.0
@@ -58,6 +63,7 @@ class AzureTwinStore:
         self._url = url
         self._credential = credential
         self._retry_for_s = retry_for_s
+        self._gate: Gate | None = None
         self._plain = parts.scheme == "http"
         if self._plain and not _is_loopback(parts.hostname or ""):
             raise SettingsError(
@@ -94,12 +100,23 @@ class AzureTwinStore:
             with suppress(Exception):
                 await close()
 
+    def paced(self, gate: Gate) -> AzureTwinStore:
+        """Return the same service, over the same connections, whose requests wait at a gate.
+
+        It is of use as long as this one is open.
+        """
+        paced = copy.copy(self)
+        paced._gate = gate
+        return paced
+
     # -- TwinReader -----------------------------------------------------------------------------
 
     async def get_twin(self, twin_id: str) -> Twin | None:
         """Return the twin, or None when there is none of that id."""
         try:
-            document = await self._call(lambda: self._client.get_digital_twin(twin_id))
+            document = await self._call(
+                lambda _: self._client.get_digital_twin(twin_id), Operation.READ
+            )
         except NotFoundError:
             return None
         return Twin.from_document(document)
@@ -107,12 +124,19 @@ class AzureTwinStore:
     async def query(self, text: str) -> AsyncIterator[Document]:
         """Yield the rows of an ADT query, page after page."""
         headers = {"max-items-per-page": str(PAGE_ROWS)}
-        async for row in self._pages(lambda: self._client.query_twins(text, headers=headers)):
+        charges: list[float] = []
+
+        def answered(_: Any, page: Any, about: dict[str, Any]) -> Any:
+            charges.append(about.get("query-charge") or 0.0)
+            return page
+
+        pages = self._client.query_twins(text, headers=headers, cls=answered)
+        async for row in self._pages(pages, Operation.QUERY, charges):
             yield row
 
     async def relationships_of(self, twin_id: str) -> AsyncIterator[Relationship]:
         """Yield the twin's outgoing relationships."""
-        async for row in self._pages(lambda: self._client.list_relationships(twin_id)):
+        async for row in self._pages(self._client.list_relationships(twin_id), Operation.READ):
             yield Relationship.from_document(row)
 
     # -- TwinWriter -----------------------------------------------------------------------------
@@ -121,7 +145,9 @@ class AzureTwinStore:
         """Create or wholly replace a twin; ``only_if_absent`` refuses one that exists (412)."""
         condition = {"match_condition": MatchConditions.IfMissing} if only_if_absent else {}
         document = await self._call(
-            lambda: self._client.upsert_digital_twin(twin.id, twin.to_document(), **condition)
+            lambda _: self._client.upsert_digital_twin(twin.id, twin.to_document(), **condition),
+            Operation.CREATE_DELETE,
+            (twin.id,),
         )
         return Twin.from_document(document)
 
@@ -130,14 +156,18 @@ class AzureTwinStore:
     ) -> None:
         """Apply a JSON Patch; all of it or nothing."""
         await self._call(
-            lambda: self._client.update_digital_twin(twin_id, list(patch), **_if_match(etag)),
+            lambda _: self._client.update_digital_twin(twin_id, list(patch), **_if_match(etag)),
+            Operation.PATCH,
+            (twin_id,),
             repeat_reset=etag is None,
         )
 
     async def delete_twin(self, twin_id: str, *, etag: str | None = None) -> None:
         """Delete a twin that has no relationships left."""
         await self._call(
-            lambda: self._client.delete_digital_twin(twin_id, **_if_match(etag)),
+            lambda _: self._client.delete_digital_twin(twin_id, **_if_match(etag)),
+            Operation.CREATE_DELETE,
+            (twin_id,),
             repeat_reset=etag is None,
         )
 
@@ -147,9 +177,11 @@ class AzureTwinStore:
         """Create or wholly replace a relationship; both ends must exist."""
         condition = {"match_condition": MatchConditions.IfMissing} if only_if_absent else {}
         document = await self._call(
-            lambda: self._client.upsert_relationship(
+            lambda _: self._client.upsert_relationship(
                 relationship.source, relationship.id, relationship.to_document(), **condition
-            )
+            ),
+            Operation.CREATE_DELETE,
+            (relationship.source, relationship.target),
         )
         return Relationship.from_document(document)
 
@@ -160,21 +192,31 @@ class AzureTwinStore:
         patch: Sequence[Document],
         *,
         etag: str | None = None,
+        target: str | None = None,
     ) -> None:
         """Apply a JSON Patch to a relationship's properties."""
         await self._call(
-            lambda: self._client.update_relationship(
+            lambda _: self._client.update_relationship(
                 source, relationship_id, list(patch), **_if_match(etag)
             ),
+            Operation.PATCH,
+            (source, target) if target else (source,),
             repeat_reset=etag is None,
         )
 
     async def delete_relationship(
-        self, source: str, relationship_id: str, *, etag: str | None = None
+        self,
+        source: str,
+        relationship_id: str,
+        *,
+        etag: str | None = None,
+        target: str | None = None,
     ) -> None:
         """Delete a relationship."""
         await self._call(
-            lambda: self._client.delete_relationship(source, relationship_id, **_if_match(etag)),
+            lambda _: self._client.delete_relationship(source, relationship_id, **_if_match(etag)),
+            Operation.CREATE_DELETE,
+            (source, target) if target else (source,),
             repeat_reset=etag is None,
         )
 
@@ -182,57 +224,87 @@ class AzureTwinStore:
 
     async def list_models(self) -> AsyncIterator[Document]:
         """Yield model metadata with the DTDL document under ``model``."""
-        pages = self._pages(lambda: self._client.list_models(include_model_definition=True))
-        async for model in pages:
+        async for model in self._pages(self._client.list_models(include_model_definition=True)):
             yield model.serialize() | {"model": model.model}
 
     async def create_models(self, documents: Sequence[Document]) -> None:
         """Create models, all or none; at most 250 a call."""
-        await self._call(lambda: self._client.create_models(list(documents)))
+        await self._call(lambda _: self._client.create_models(list(documents)))
 
     async def decommission_model(self, model_id: str) -> None:
         """Forbid new twins of a model."""
-        await self._call(lambda: self._client.decommission_model(model_id))
+        await self._call(lambda _: self._client.decommission_model(model_id))
 
     async def delete_model(self, model_id: str) -> None:
         """Delete a model no other model refers to."""
-        await self._call(lambda: self._client.delete_model(model_id))
+        await self._call(lambda _: self._client.delete_model(model_id))
 
     # -- calls ----------------------------------------------------------------------------------
 
     async def _call(
-        self, work: Callable[[], Awaitable[Answer]], *, repeat_reset: bool = True
+        self,
+        work: Callable[[Charge], Awaitable[Answer]],
+        operation: Operation | None = None,
+        twins: Sequence[str] = (),
+        *,
+        repeat_reset: bool = True,
     ) -> Answer:
+        began_s = 0.0
+
         def again(error: BaseException) -> bool:
             if isinstance(error, UnreachableError):
                 return repeat_reset
             return isinstance(error, ServiceError) and error.retryable
 
+        def enough(_: RetryCallState) -> bool:
+            # Waiting for the first turn is no failure: patience begins with the first request.
+            return time.monotonic() - began_s >= self._retry_for_s
+
         async for attempt in AsyncRetrying(
-            retry=retry_if_exception(again),
-            stop=stop_after_delay(self._retry_for_s),
-            wait=_wait,
-            reraise=True,
+            retry=retry_if_exception(again), stop=enough, wait=_wait, reraise=True
         ):
             with attempt:
-                try:
-                    # The transport's own limits are per read, and longer than anyone waits.
-                    async with asyncio.timeout(REQUEST_MAX_S):
-                        return await work()
-                except (AzureError, aiohttp.ClientError, TimeoutError, OSError) as error:
-                    raise translated(error, self._host) from error
+                async with self._turn(operation, twins) as charge:
+                    began_s = began_s or time.monotonic()
+                    try:
+                        # The transport's own limits are per read, and longer than anyone waits.
+                        async with asyncio.timeout(REQUEST_MAX_S):
+                            return await work(charge)
+                    except (AzureError, aiohttp.ClientError, TimeoutError, OSError) as error:
+                        raise translated(error, self._host) from error
         raise AssertionError("tenacity ends with a result or an error")
 
-    async def _pages(self, listing: Callable[[], Any]) -> AsyncIterator[Any]:
-        """Yield the items of a paged listing; a page that fails is asked for again by itself."""
-        pages = listing().by_page()
-        while True:
+    def _turn(
+        self, operation: Operation | None, twins: Sequence[str]
+    ) -> AbstractAsyncContextManager[Charge]:
+        if self._gate is None or operation is None:
+            return nullcontext(_free)
+        return self._gate.turn(operation, twins)
+
+    async def _pages(
+        self, listing: Any, operation: Operation | None = None, charges: list[float] | None = None
+    ) -> AsyncIterator[Any]:
+        """Yield the items of a paged listing; a page that fails is asked for again by itself.
+
+        ``charges`` is where the listing puts what each page cost.
+        """
+        pages = listing.by_page()
+
+        async def next_page(charge: Charge) -> list[Any] | None:
             # A pager that raised continues from its last token when it is asked again.
-            page = await self._call(lambda: _next_page(pages))
+            page = await _next_page(pages)
+            if charges:
+                charge(charges.pop())
+            return page
+
+        while True:
+            page = await self._call(next_page, operation)
             if page is None:
                 return
             for item in page:
                 yield item
+            if not pages.continuation_token:
+                return
 
 
 async def _next_page(pages: Any) -> list[Any] | None:
@@ -241,6 +313,10 @@ async def _next_page(pages: Any) -> list[Any] | None:
     except StopAsyncIteration:
         return None
     return [item async for item in page]
+
+
+def _free(_: float) -> None:
+    """Count nothing: nobody asked what a request costs."""
 
 
 def _wait(state: RetryCallState) -> float:

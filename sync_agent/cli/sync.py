@@ -67,7 +67,7 @@ def sync(
 
 async def _sync(settings: Settings, *, yes: bool, keep_going: bool, output: Output) -> int:
     from sync_agent.agent.inventory_pass import inventory_of
-    from sync_agent.agent.twin_service import twin_store
+    from sync_agent.agent.twin_service import paced_twins
     from sync_agent.reconcile.guard import check_guards
 
     inventory = inventory_of(settings)
@@ -85,7 +85,7 @@ async def _sync(settings: Settings, *, yes: bool, keep_going: bool, output: Outp
     if plan.changes:
         check_guards(plan, inventory.limits)
         if yes:
-            async with twin_store(settings) as store:
+            async with paced_twins(settings) as store:
                 with progress:
                     result = await inventory.apply(plan, store, on_progress=progress.update)
     if output is Output.JSON:

@@ -58,15 +58,28 @@ class TwinWriter(Protocol):
         patch: Sequence[Document],
         *,
         etag: str | None = None,
+        target: str | None = None,
     ) -> None:
-        """Apply a JSON Patch to a relationship's properties."""
+        """Apply a JSON Patch to a relationship's properties.
+
+        ``target`` is the twin it leads to, if the caller knows: the write counts against it too.
+        """
         ...
 
     async def delete_relationship(
-        self, source: str, relationship_id: str, *, etag: str | None = None
+        self,
+        source: str,
+        relationship_id: str,
+        *,
+        etag: str | None = None,
+        target: str | None = None,
     ) -> None:
-        """Delete a relationship."""
+        """Delete a relationship; ``target`` as above."""
         ...
+
+
+class TwinStore(TwinReader, TwinWriter, Protocol):
+    """A twin service as far as its twins go."""
 
 
 class ModelStore(Protocol):
@@ -87,3 +100,7 @@ class ModelStore(Protocol):
     async def delete_model(self, model_id: str) -> None:
         """Delete a model no other model refers to."""
         ...
+
+
+class TwinService(TwinStore, ModelStore, Protocol):
+    """A twin service with all of its ports."""

@@ -116,10 +116,10 @@ def test_the_inventory_is_made_of_the_settings(tmp_path: Path) -> None:
         "inventory.source": str(tmp_path),
         "inventory.mapping": str(tmp_path / "m.toml"),
         "inventory.max_delete_count": "7",
-        "limits.twin_ops_per_s": "3",
+        "limits.requests_in_flight": "3",
     }
     inventory = inventory_of(load_settings(None, flags, {}).settings)
     assert inventory.limits.max_delete_count == 7
-    assert inventory.quotas.twin_ops_per_s == 3
+    assert inventory.at_once == 3
     with pytest.raises(SettingsError, match=r"inventory\.source"):
         inventory_of(load_settings(None, {}, {}).settings)

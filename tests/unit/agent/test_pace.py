@@ -1,128 +1,218 @@
+from __future__ import annotations
+
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 import pytest
 
 from sync_agent.agent import pace
-from sync_agent.agent.pace import Lane, PacedTwins, Quotas
-from sync_agent.twins.twin import Relationship, Twin
-from tests.memory_service import MemoryService
-from tests.small_network import MODELS, SITE
+from sync_agent.agent.lane import HEADROOM
+from sync_agent.agent.pace import Pacer, Quotas
+from sync_agent.errors import ThrottledError
+from sync_agent.ports.pace import Operation
+from tests.quota_service import QuotaService, patiently, workers
+from tests.virtual_time import run_virtually
 
-QUOTAS = Quotas(twin_ops_per_s=10, patches_per_s=1000, create_delete_per_s=500, queries_per_s=500)
-
-
-class Time:
-    """A clock that moves when somebody sleeps; sleepers wake in order of their moments."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self._sleepers: list[tuple[float, asyncio.Future[None]]] = []
-
-    def clock(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._sleepers.append((self.now + seconds, future))
-        await future
-
-    async def run(self, *work: object) -> None:
-        tasks = [asyncio.ensure_future(w) for w in work]  # type: ignore[call-overload]
-        while not all(task.done() for task in tasks):
-            for _ in range(20):
-                await asyncio.sleep(0)
-            if self._sleepers:
-                self._sleepers.sort(key=lambda sleeper: sleeper[0])
-                moment, future = self._sleepers.pop(0)
-                self.now = max(self.now, moment)
-                future.set_result(None)
+CREATE, PATCH, QUERY = Operation.CREATE_DELETE, Operation.PATCH, Operation.QUERY
+LIMITS = {CREATE: 500.0, PATCH: 1000.0, QUERY: 500.0, Operation.READ: 1000.0}
 
 
-def paced(time: Time, quotas: Quotas = QUOTAS) -> PacedTwins:
-    return PacedTwins(MemoryService(MODELS), quotas, clock=time.clock, sleep=time.sleep)
+def timed(work: Coroutine[Any, Any, None]) -> float:
+    """Run to the end; return the virtual seconds it took."""
+
+    async def run() -> float:
+        await work
+        return asyncio.get_running_loop().time()
+
+    return run_virtually(run())
 
 
-def site(id_: str) -> Twin:
-    return Twin(id_, SITE, {"health": {"$metadata": {}}})
+@pytest.mark.parametrize(("operation", "quota"), [(CREATE, 500), (PATCH, 1000)])
+def test_a_class_is_used_to_95_percent_without_refusals(operation: Operation, quota: int) -> None:
+    service = QuotaService(LIMITS)
+    jobs = [(operation, (f"T{n}",)) for n in range(quota * 10)]
+    gate = Pacer(Quotas()).gate("inventory")
+    took_s = timed(workers(64, jobs, gate, service, "inventory"))
+    assert len(jobs) / took_s >= 0.95 * quota
+    assert service.refused / len(jobs) < 0.001
 
 
-async def test_one_twin_takes_no_more_than_its_quota() -> None:
-    time = Time()
-    twins = paced(time)
-    await twins.put_twin(site("S"))
-    patch = [{"op": "add", "path": "/label", "value": "x"}]
-    await time.run(*(twins.patch_twin("S", patch) for _ in range(20)))
-    assert time.now == pytest.approx(2.0)
+def test_a_hub_is_wired_at_its_own_limit() -> None:
+    service = QuotaService(LIMITS)
+    jobs = [(CREATE, ("HUB", f"T{n}")) for n in range(600)]
+    took_s = timed(workers(64, jobs, Pacer(Quotas()).gate("inventory"), service, "inventory"))
+    assert 600 / took_s >= 0.95 * 10
+    assert service.refused == 0
 
 
-async def test_many_twins_take_no_more_than_the_quota_of_the_class() -> None:
-    time = Time()
-    twins = paced(time)
-    await time.run(*(twins.put_twin(site(f"S{n}")) for n in range(1000)))
-    assert time.now == pytest.approx(2.0 - pace.BURST_S, abs=0.01)
+def test_edges_between_two_busy_twins_get_through() -> None:
+    service = QuotaService(LIMITS)
+
+    async def run() -> None:
+        gate = Pacer(Quotas()).gate("inventory")
+        jobs: list[tuple[Operation, tuple[str, ...]]] = [
+            (CREATE, (hub, f"{hub}{n}")) for n in range(300) for hub in ("A", "B")
+        ]
+        jobs.insert(40, (CREATE, ("A", "B", "edge")))
+        await workers(64, jobs, gate, service, "inventory")
+
+    timed(run())
+    assert service.moments["edge"][0] < 5
 
 
-async def test_an_edge_counts_against_both_of_its_ends() -> None:
-    time = Time()
-    twins = paced(time)
-    await time.run(*(twins.put_twin(site(f"S{n}")) for n in range(11)))
-    time.now += 10
-    began = time.now
-    edges = [Relationship(f"e{n}", f"S{n}", "dependsOn", "S10") for n in range(10)]
-    await time.run(*(twins.put_relationship(edge) for edge in edges))
-    assert time.now - began == pytest.approx(0.9)
+def test_requests_under_way_are_bounded() -> None:
+    service = QuotaService(LIMITS, latency_s=1.0)
+    jobs = [(CREATE, (f"T{n}",)) for n in range(100)]
+    gate = Pacer(Quotas(requests_in_flight=7)).gate("inventory")
+    timed(workers(64, jobs, gate, service, "inventory"))
+    assert service.most_under_way == 7
 
 
-async def test_a_busy_twin_does_not_hold_up_the_others() -> None:
-    time = Time()
-    twins = paced(time)
-    done: list[str] = []
-
-    async def put(id_: str) -> None:
-        await twins.put_twin(site(id_))
-        done.append(id_)
-
-    await time.run(*(put("HUB") for _ in range(5)), *(put(f"S{n}") for n in range(5)))
-    assert done[:6] == ["HUB", "S0", "S1", "S2", "S3", "S4"]
+def flood(count: int, operation: Operation, twin: str = "") -> list[tuple[Operation, Any]]:
+    return [(operation, (twin or f"{operation}{n}",)) for n in range(count)]
 
 
-async def test_queries_wait_their_turn() -> None:
-    time = Time()
-    twins = paced(time, Quotas(10, 1000, 500, queries_per_s=2))
+def test_parties_share_a_class_by_weight_and_neither_starves() -> None:
+    service = QuotaService(LIMITS)
 
-    async def ask() -> None:
-        async for _ in twins.query("SELECT COUNT() FROM digitaltwins"):
+    async def run() -> None:
+        pacer = Pacer(Quotas())
+        telemetry = pacer.gate("telemetry", weight=3)
+        inventory = pacer.gate("inventory")
+        async with asyncio.timeout(6), asyncio.TaskGroup() as group:
+            for gate, party in ((telemetry, "telemetry"), (inventory, "inventory")):
+                jobs = flood(20_000, PATCH)
+                group.create_task(workers(64, jobs, gate, service, party))
+
+    with pytest.raises(TimeoutError):
+        timed(run())
+    assert service.served["telemetry"] / service.served["inventory"] == pytest.approx(3, rel=0.1)
+    assert service.served.total() >= 0.95 * 6_000
+
+
+def test_requests_under_way_are_shared_where_the_service_is_slow() -> None:
+    service = QuotaService(LIMITS, latency_s=2.0)
+
+    async def run() -> None:
+        pacer = Pacer(Quotas(requests_in_flight=16))
+        gates = {p: pacer.gate(p, weight=w) for p, w in (("telemetry", 3), ("inventory", 1))}
+        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+            for party, operation in (("telemetry", PATCH), ("inventory", CREATE)):
+                jobs = flood(10_000, operation)
+                group.create_task(workers(64, jobs, gates[party], service, party))
+
+    with pytest.raises(TimeoutError):
+        timed(run())
+    assert service.served["telemetry"] / service.served["inventory"] == pytest.approx(3, rel=0.2)
+
+
+def test_a_hub_that_is_wired_still_gets_its_health() -> None:
+    service = QuotaService(LIMITS)
+
+    async def run() -> None:
+        pacer = Pacer(Quotas())
+        inventory, telemetry = pacer.gate("inventory"), pacer.gate("telemetry", weight=3)
+        edges = [(CREATE, ("HUB", f"T{n}")) for n in range(200)]
+        everything_else = flood(8_000, PATCH)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(workers(64, edges, inventory, service, "inventory"))
+            other = group.create_task(workers(64, everything_else, telemetry, service, "telemetry"))
+            await asyncio.sleep(2)
+            for _ in range(10):
+                await patiently(telemetry, service, "health", PATCH, ("HUB",))
+            other.cancel()
+
+    timed(run())
+    # Every other turn of the hub is the health's while it waits.
+    assert service.moments["health"][-1] < 5
+
+
+def test_who_was_silent_saves_nothing_up() -> None:
+    service = QuotaService(LIMITS)
+
+    async def run() -> None:
+        pacer = Pacer(Quotas())
+        early, late = pacer.gate("early"), pacer.gate("late")
+        async with asyncio.TaskGroup() as group:
+            group.create_task(workers(32, flood(4_000, PATCH), early, service, "early"))
+            await asyncio.sleep(2)
+            group.create_task(workers(32, flood(2_000, PATCH), late, service, "late"))
+
+    timed(run())
+    first_second = [m for m in service.moments["late"] if m < 3]
+    assert len(first_second) == pytest.approx(500, rel=0.1)
+
+
+def test_less_than_was_promised_is_found_out_and_kept_to() -> None:
+    service = QuotaService({**LIMITS, CREATE: 200.0})
+    jobs = [(CREATE, (f"T{n}",)) for n in range(8_000)]
+    took_s = timed(workers(64, jobs, Pacer(Quotas()).gate("inventory"), service, "inventory"))
+    assert 8_000 / took_s > 0.6 * 200
+    assert service.refused / 8_000 < 0.05
+
+
+def test_a_refusal_of_one_twin_does_not_slow_the_others() -> None:
+    service = QuotaService(LIMITS, twin_per_s=1, retry_after_s=5)
+
+    async def run() -> None:
+        gate = Pacer(Quotas()).gate("inventory")
+        await workers(64, flood(4, PATCH, "HUB") + flood(900, PATCH), gate, service, "inventory")
+
+    timed(run())
+    others = [moments[0] for name, moments in service.moments.items() if name.startswith("patch")]
+    assert max(others) < 1.1
+
+
+def test_a_wait_the_service_asks_for_is_kept() -> None:
+    async def run() -> float:
+        gate = Pacer(Quotas()).gate("inventory")
+        with pytest.raises(ThrottledError):
+            async with gate.turn(CREATE, ("A",)):
+                raise ThrottledError("slow down", status=429, retry_after_s=7.0)
+        async with gate.turn(CREATE, ("B",)):
+            return asyncio.get_running_loop().time()
+
+    assert run_virtually(run()) == pytest.approx(7.0, abs=0.01)
+
+
+def test_what_queries_cost_counts() -> None:
+    async def run() -> float:
+        gate = Pacer(Quotas(query_units_per_s=100)).gate("inventory")
+        for _ in range(3):
+            async with gate.turn(QUERY) as charge:
+                charge(50.0)
+        return asyncio.get_running_loop().time()
+
+    assert run_virtually(run()) == pytest.approx(1.0 / HEADROOM, rel=0.01)
+
+
+def test_who_gives_up_waiting_leaves_nothing_behind() -> None:
+    async def run() -> None:
+        pacer = Pacer(Quotas(requests_in_flight=1))
+        gate = pacer.gate("inventory")
+        async with gate.turn(CREATE, ("A",)):
+            for _ in range(3):
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(1), gate.turn(CREATE, ("A", "B")):
+                        raise AssertionError("there is room for one")
+        async with asyncio.timeout(1), gate.turn(CREATE, ("A", "B")):
             pass
+        assert not pacer._waiting_for
+        assert pacer._under_way.total() == 0
 
-    await time.run(*(ask() for _ in range(3)))
-    assert time.now == pytest.approx(1.0)
-
-
-def test_a_lane_that_was_idle_does_not_save_up_turns() -> None:
-    lane = Lane(10)
-    assert [lane.turn(0.0) for _ in range(3)] == pytest.approx([0.0, 0.1, 0.2])
-    assert [lane.turn(60.0) for _ in range(3)] == pytest.approx([60.0, 60.1, 60.2])
+    run_virtually(run())
 
 
-async def test_lanes_of_twins_that_are_idle_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lanes_of_twins_that_are_idle_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pace, "TWIN_LANES_MAX", 3)
-    time = Time()
-    twins = paced(time)
-    for n in range(10):
-        await twins.put_twin(site(f"S{n}"))
-        time.now += 1
-    assert len(twins._of_twin) <= 3
 
+    async def run() -> int:
+        pacer = Pacer(Quotas())
+        for n in range(10):
+            async with pacer.gate("inventory").turn(CREATE, (f"T{n}",)):
+                pass
+            await asyncio.sleep(1)
+        return len(pacer._twins)
 
-async def test_every_operation_reaches_the_service() -> None:
-    time = Time()
-    twins = paced(time)
-    await time.run(twins.put_twin(site("A")), twins.put_twin(site("B")))
-    edge = Relationship("e", "A", "dependsOn", "B")
-    await time.run(twins.put_relationship(edge))
-    weigh = [{"op": "add", "path": "/weight", "value": 2}]
-    await time.run(twins.patch_relationship("A", "e", weigh))
-    assert [e.properties async for e in twins.relationships_of("A")] == [{"weight": 2}]
-    await time.run(twins.delete_relationship("A", "e"))
-    await time.run(twins.delete_twin("A"))
-    assert await twins.get_twin("A") is None
+    assert run_virtually(run()) <= 3
