@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 Key = tuple[str, str]
+PEELINGS_MAX = 32
 
 
 def circles(edges: Iterable[tuple[Key, str]]) -> tuple[tuple[Key, ...], ...]:
@@ -17,8 +18,9 @@ def circles(edges: Iterable[tuple[Key, str]]) -> tuple[tuple[Key, ...], ...]:
     Edges are ``((source, id), target)``. Tarjan's algorithm without recursion: linear, and a chain
     of any length is fine.
     """
+    left = _peeled(list(edges))
     outgoing: dict[str, list[tuple[Key, str]]] = defaultdict(list)
-    for key, target in edges:
+    for key, target in left:
         outgoing[key[0]].append((key, target))
     group_of = _groups({source: [t for _, t in out] for source, out in outgoing.items()})
     found: dict[int, list[Key]] = defaultdict(list)
@@ -27,6 +29,17 @@ def circles(edges: Iterable[tuple[Key, str]]) -> tuple[tuple[Key, ...], ...]:
             if group_of[source] == group_of.get(target):
                 found[group_of[source]].append(key)
     return tuple(tuple(sorted(keys)) for keys in sorted(found.values()))
+
+
+def _peeled(edges: list[tuple[Key, str]]) -> list[tuple[Key, str]]:
+    """Leave out edges into elements that are in nothing: mostly all of them, layer by layer."""
+    for _ in range(PEELINGS_MAX):
+        inner = {key[0] for key, _ in edges}
+        left = [edge for edge in edges if edge[1] in inner]
+        if len(left) == len(edges):
+            break
+        edges = left
+    return edges
 
 
 def _groups(graph: dict[str, list[str]]) -> dict[str, int]:

@@ -50,7 +50,7 @@ class Elements:
     unread: Callable[[str], bool]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Asked:
     """An edge a record asks for, its ends resolved."""
 
@@ -62,7 +62,10 @@ class _Asked:
 
 
 class EdgeMaker:
-    """All relationships while records are gathered, and what was wrong on the way."""
+    """All relationships while records are gathered, and what was wrong on the way.
+
+    After ``finish``, ``relationships`` are the sound ones between twins that are not held.
+    """
 
     def __init__(self, owner: Owner, registry: ModelRegistry, elements: Elements) -> None:
         """Begin without any edge."""
@@ -74,6 +77,7 @@ class EdgeMaker:
         self._allowed: dict[tuple[str, str], bool] = {}
         self._waiting: list[_Asked] = []
         self.placeholders: dict[str, Twin] = {}
+        self.relationships: dict[Key, Relationship] = {}
         self.held_twins = set(elements.held)
         self.held: set[Key] = set()
         self.diagnostics: list[RecordDiagnostic] = []
@@ -124,17 +128,17 @@ class EdgeMaker:
                 self._leave(asked)
         self._waiting.clear()
         self._refuse_circles()
-        used = {end for key, edge in self.relationships().items() for end in (key[0], edge.target)}
-        self.placeholders = {id_: t for id_, t in self.placeholders.items() if id_ in used}
-
-    def relationships(self) -> dict[Key, Relationship]:
-        """Return the sound edges between twins that are not held."""
-        held = self.held_twins
-        return {
+        unsound, held = self.held, self.held_twins
+        self.relationships = {
             key: edge
             for key, (edge, _, _) in self._edges.items()
-            if key not in self.held and edge.source not in held and edge.target not in held
+            if key not in unsound and edge.source not in held and edge.target not in held
         }
+        if self.placeholders:
+            ends = {
+                end for edge in self.relationships.values() for end in (edge.source, edge.target)
+            }
+            self.placeholders = {id_: t for id_, t in self.placeholders.items() if id_ in ends}
 
     def _twin(self, id_: str) -> Twin | None:
         return self._elements.twins.get(id_) or self.placeholders.get(id_)

@@ -117,7 +117,7 @@ def map_sources(readings: Sequence[Reading], registry: ModelRegistry) -> MappedG
         replace(
             desired,
             twins={i: t for i, t in twins.twins.items() if i not in held} | edges.placeholders,
-            relationships=edges.relationships(),
+            relationships=edges.relationships,
             held=held - frozenset(edges.placeholders),
             held_relationships=frozenset(edges.held),
             observed=twins.observed,
@@ -221,23 +221,23 @@ class _TwinMaker:
         else:  # the same parts in every twin: a million of them are cheap
             properties = {**components, **values, **self._mark}
         twin = Twin(element.id, element.model, properties)
-        self._check(element, twin, tuple(values))
+        self._check(element, twin, values)
         return twin
 
-    def _check(self, element: Element, twin: Twin, names: tuple[str, ...]) -> None:
+    def _check(self, element: Element, twin: Twin, values: Document) -> None:
         """Check a twin as a whole; every value was checked, so the names need it once."""
-        kind = (twin.model, names)
+        kind = (twin.model, tuple(values))
         if kind not in self._checked:
             self._checked.add(kind)
             for violation in check_twin(self._registry, twin.to_document()):
                 self._checked.discard(kind)
                 self._fault(element, violation.message, "correct it in the source or the mapping")
         size = 0
-        for value in twin.properties.values():
+        for value in values.values():
             if type(value) is str:
                 size += len(value)
-            elif isinstance(value, dict | list) and value:
-                size += len(str(value)) if len(value) > 1 else 32
+            elif isinstance(value, dict | list):
+                size += len(str(value))
         if size > _SURELY_SMALL:
             text = json.dumps(twin.to_document(), ensure_ascii=False)
             if len(text.encode()) > TWIN_BYTES_MAX:
