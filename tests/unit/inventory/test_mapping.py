@@ -241,7 +241,8 @@ def test_a_column_that_is_not_there_is_told_with_those_that_are() -> None:
     with pytest.raises(InputError) as raised:
         check_columns(parse_mapping(MAPPING, place="mapping.toml"), columns)
     assert raised.value.message == (
-        "mapping.toml:6: twin[1].columns: sites.csv has no column 'latitude', did you mean lattitude?"
+        "mapping.toml:6: twin[1].columns: sites.csv has no column 'latitude',"
+        " did you mean lattitude?"
     )
     assert raised.value.remedy == "sites.csv has id, label, lattitude, floors"
 

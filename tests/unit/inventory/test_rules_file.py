@@ -94,3 +94,55 @@ def test_the_manual_has_every_key_of_a_rule() -> None:
         assert f"`{key}`" in page
     for word in Ownership:
         assert f"`{word}`" in page
+
+
+def test_a_mistake_is_told_with_its_line() -> None:
+    text = TWIN + 'columns = ["label"]\n\n[twin.properties]\nfloors = { colum = "f" }\n'
+    with pytest.raises(InputError) as raised:
+        parse_mapping(text, place="m.toml")
+    assert raised.value.place == "m.toml:8"
+
+
+def test_words_are_translated_and_numbers_scaled() -> None:
+    text = TWIN + (
+        "[twin.properties]\n"
+        'state = { column = "s", map = { active = "installed", "*" = "planned" } }\n'
+        'speed = { column = "kbps", scale = 1000 }\n'
+        'role = { column = "r", unless = { r = "none" } }\n'
+    )
+    state, speed, role = parse_mapping(text, place="m.toml").twins[0].properties
+    assert state.value_for({"s": "active"}) == "installed"
+    assert state.value_for({"s": "odd"}) == "planned"
+    assert state.value_for({"s": None}) is None
+    assert speed.value_for({"kbps": 10}) == 10_000
+    assert speed.value_for({"kbps": "0.1"}) == 100.0
+    assert role.value_for({"r": "none"}) is None
+    assert role.value_for({"r": "core"}) == "core"
+    with pytest.raises(ValueError, match="must be a number"):
+        speed.value_for({"kbps": "fast"})
+
+
+def test_a_word_without_a_translation_is_refused() -> None:
+    text = TWIN + '[twin.properties]\nstate = { column = "s", map = { a = "b" } }\n'
+    (rule,) = parse_mapping(text, place="m.toml").twins[0].properties
+    with pytest.raises(ValueError, match="'x' has no entry in its map"):
+        rule.value_for({"s": "x"})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (TWIN + "precedence = true\n", "precedence: must be a whole number"),
+        (TWIN + "aliases = 'x'\n", "aliases: must be a list of texts"),
+        (TWIN + "[twin.properties]\nx = { column = 'y', scale = 0 }\n", "a number above 0"),
+        (TWIN + "[twin.properties]\nx = { column = 'y', map = { a = [] } }\n", "must be text, a"),
+        (TWIN + EDGE + "placeholder = 'Site'\n", "'Site' is not a model id"),
+        (TWIN + EDGE + "placeholder = 1\n", "must be true, false, a model id"),
+        (TWIN + EDGE + "placeholder = { sauce = 'x' }\n", "is not a key there is"),
+        (TWIN + EDGE + "containment = 'x'\n", "containment: must be true or false"),
+    ],
+)
+def test_a_mistake_in_the_further_keys_is_told(text: str, said: str) -> None:
+    with pytest.raises(InputError) as raised:
+        parse_mapping(text, place="m.toml")
+    assert said in raised.value.message or said in str(raised.value)
