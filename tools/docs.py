@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sync_agent.agent.settings_text import section_summaries, setting_rows
+from sync_agent.agent.settings_text import SettingRow, section_summaries, setting_rows, table_rows
 from sync_agent.cli.main import COMMANDS, build, load_command
 
 ROOT = Path(__file__).parent.parent
@@ -42,12 +42,20 @@ def configuration_page() -> str:
     rows = list(setting_rows())
     for section, summary in section_summaries().items():
         lines += ["", f"## [{section}]", "", summary, ""]
-        lines += ["| key | type | default | what it is |", "| --- | --- | --- | --- |"]
-        for row in (row for row in rows if row.section == section):
-            default = f"`{row.default}`" if row.is_value else row.default[1:-1]
-            kind = row.type.replace("|", "\\|")
-            lines.append(f"| `{row.key}` | {kind} | {default} | {row.description} |")
+        lines += _setting_table(row for row in rows if row.section == section)
+        for name, about, inner in table_rows():
+            if name.startswith(f"{section}."):
+                lines += ["", f"### [[{name}]]", "", about, "", *_setting_table(inner)]
     return "\n".join(lines) + "\n"
+
+
+def _setting_table(rows: Iterable[SettingRow]) -> list[str]:
+    lines = ["| key | type | default | what it is |", "| --- | --- | --- | --- |"]
+    for row in rows:
+        default = f"`{row.default}`" if row.is_value else row.default[1:-1]
+        kind = row.type.replace("|", "\\|")
+        lines.append(f"| `{row.key}` | {kind} | {default} | {row.description} |")
+    return lines
 
 
 def command_page() -> str:

@@ -7,6 +7,7 @@ variable or flag. No message repeats a value, since it may be a secret.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from sync_agent.agent.settings_layers import (
     environment_entries,
     file_entries,
     flag_entries,
+    unknown_key,
 )
 from sync_agent.agent.settings_sections import (
     AdtSettings,
@@ -34,6 +36,7 @@ from sync_agent.agent.settings_sections import (
     LogSettings,
     ModelsSettings,
     Section,
+    SourceSettings,
     StateSettings,
     TelemetrySettings,
 )
@@ -130,6 +133,8 @@ def value_types(field: FieldInfo) -> tuple[Any, ...]:
 def _read(entry: Entry, field: FieldInfo) -> Any:
     """Return a layer's value ready for its model: paths absolute, TOML types as they must be."""
     kinds = value_types(field)
+    if (table := table_model(field)) is not None:
+        return _read_tables(entry, table)
     if not entry.is_text and not _has_type(entry.value, kinds):
         raise SettingsError(
             f"{entry.origin.place} must be {_type_name(kinds)}, "
@@ -139,6 +144,41 @@ def _read(entry: Entry, field: FieldInfo) -> Any:
     if Path in kinds:
         return entry.base / Path(entry.value).expanduser()
     return entry.value
+
+
+def table_model(field: FieldInfo) -> type[Section] | None:
+    """Return the model of a setting that is a list of tables, None of any other."""
+    kinds = get_args(field.annotation)
+    is_model = kinds and isinstance(kinds[0], type) and issubclass(kinds[0], Section)
+    return kinds[0] if is_model else None
+
+
+def _read_tables(entry: Entry, model: type[Section]) -> list[dict[str, Any]]:
+    """Return a layer's tables, their paths absolute and their keys known."""
+    value = entry.value
+    if entry.is_text:
+        try:
+            value = json.loads(value)
+        except ValueError:
+            value = None
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise SettingsError(
+            f"{entry.origin.place} must be a list of tables",
+            remedy=f"Write [[{entry.section}.{entry.key}]] and its keys on the lines below it.",
+        )
+    tables = []
+    for number, item in enumerate(value, 1):
+        table = {}
+        for key, part in item.items():
+            place = f"{entry.origin.place}[{number}].{key}"
+            if key not in model.model_fields:
+                raise unknown_key(place, key, model.model_fields)
+            inner = Entry(entry.section, key, part, Origin(entry.origin.kind, place), entry.base)
+            if entry.is_text:  # JSON has types as TOML has
+                inner = Entry(entry.section, key, part, Origin(OriginKind.FILE, place), entry.base)
+            table[key] = _read(inner, model.model_fields[key])
+        tables.append(table)
+    return tables
 
 
 def _has_type(value: object, kinds: tuple[Any, ...]) -> bool:
@@ -183,6 +223,8 @@ def _refusal(
     key = ".".join(str(part) for part in loc[:2])
     origin = origins.get(key)
     place = origin.place if origin else f"section {key}"
+    for part in loc[2:]:
+        place += f"[{part + 1}]" if isinstance(part, int) else f".{part}"
     message = message.removeprefix("Value error, ")
     return SettingsError(f"{place}: {message}", remedy=f"Correct {key}; see docs/configuration.md.")
 
@@ -200,9 +242,11 @@ __all__ = [
     "Origin",
     "SecretStr",
     "Settings",
+    "SourceSettings",
     "StateSettings",
     "TelemetrySettings",
     "load_settings",
     "required",
     "sections",
+    "table_model",
 ]

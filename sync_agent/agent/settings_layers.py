@@ -149,6 +149,11 @@ def _read_toml(path: Path) -> dict[str, Any]:
         ) from None
 
 
+def unknown_key(place: str, word: str, known: Collection[str]) -> SettingsError:
+    """Return the refusal of a key in a table that has no such key."""
+    return _unknown(place, word, known, "key")
+
+
 def _unknown(place: str, word: str, known: Collection[str], noun: str) -> SettingsError:
     near = get_close_matches(word, known, n=1)
     remedy = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(sorted(known))}."

@@ -32,6 +32,22 @@ class Section(BaseModel):
     )
 
 
+def checked_url(url: str | None) -> str | None:
+    """Return an address without a slash at its end.
+
+    Raises:
+        ValueError: it is no http address, or carries a user name or a password.
+    """
+    if url is None:
+        return None
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("it must be an address such as https://HOST or http://127.0.0.1:PORT")
+    if parts.username or parts.password:
+        raise ValueError("it must not carry a user name or a password")
+    return url.rstrip("/")
+
+
 class AdtSettings(Section):
     """Where the twins live."""
 
@@ -50,14 +66,7 @@ class AdtSettings(Section):
     @field_validator("url")
     @classmethod
     def _has_a_scheme_and_a_host(cls, url: str | None) -> str | None:
-        if url is None:
-            return None
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("it must be an address such as https://HOST or http://127.0.0.1:PORT")
-        if parts.username or parts.password:
-            raise ValueError("it must not carry a user name or a password")
-        return url.rstrip("/")
+        return checked_url(url)
 
     @model_validator(mode="after")
     def _token_goes_with_its_auth(self) -> AdtSettings:
@@ -112,14 +121,98 @@ class ModelsSettings(Section):
     """Folder of DTDL models."""
 
 
+class SourceSettings(Section):
+    """One of several inventories, `[[inventory.sources]]`; the first named has the say."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+    """Its name in plans and messages: 1 to 32 of a-z, 0-9 and -."""
+
+    kind: Literal["files", "netbox", "tmf639", "teiv", "adt"]
+    """What it is: a folder of `files` (CSV, NDJSON, GraphML, GeoJSON), a `netbox`, a TM Forum
+    resource inventory (`tmf639`), O-RAN topology events (`teiv`), or another twin instance
+    (`adt`)."""
+
+    mapping: Path | None = None
+    """File that maps its records; `netbox`, `tmf639` and `teiv` have a shipped one."""
+
+    path: Path | None = None
+    """Folder of its files; of its event files for `teiv` and, beside `url`, for `tmf639`."""
+
+    url: str | None = None
+    """Address of its service: NetBox without `/api`, TMF639 with its base path, a twin instance."""
+
+    auth: Literal["none", "token", "basic", "default", "managed-identity"] = "none"
+    """How to sign in to `url`: `none`, `token`, `basic` (`user` and a password as the token), or
+    `default` and `managed-identity` for a twin instance."""
+
+    user: str | None = None
+    """The user for `auth = "basic"`."""
+
+    token: SecretStr | None = None
+    """The token or password; better kept in `token_file`."""
+
+    token_file: Path | None = None
+    """File whose text is the token or password; read anew for every pass."""
+
+    connection_string: SecretStr | None = None
+    """Event hub the events of `teiv` and `tmf639` come through, with its name as `EntityPath`."""
+
+    consumer_group: str = "$Default"
+    """Consumer group to read the event hub as; give each agent its own."""
+
+    page_size: Annotated[int, Field(ge=1, le=10_000)] = 500
+    """Records to ask for at once; a service may give fewer."""
+
+    records_max: Annotated[int, Field(ge=1, le=10_000_000)] = 2_000_000
+    """Most records of one scope; with more of them it counts as not read whole."""
+
+    timeout_s: Annotated[float, Field(gt=0, le=600)] = 30
+    """Longest wait for one answer."""
+
+    retry_for_s: Annotated[float, Field(ge=0, le=3600)] = 60
+    """Longest time one request is tried again."""
+
+    full_every_s: Annotated[float, Field(ge=0, le=604_800)] = 3600
+    """Seconds after which everything is read again, and not only what changed."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_an_address(cls, url: str | None) -> str | None:
+        return checked_url(url)
+
+    @model_validator(mode="after")
+    def _has_what_its_kind_needs(self) -> SourceSettings:
+        if self.kind in ("netbox", "adt") and self.url is None:
+            raise ValueError(f'kind "{self.kind}" needs url')
+        if self.kind == "tmf639" and self.url is None and self.path is None:
+            raise ValueError('kind "tmf639" needs url, path or both')
+        if self.kind == "files" and self.path is None:
+            raise ValueError('kind "files" needs path')
+        if self.kind == "teiv" and (self.path is None) == (self.connection_string is None):
+            raise ValueError('kind "teiv" needs either path or connection_string')
+        if self.kind in ("files", "adt") and self.mapping is None:
+            raise ValueError(f'kind "{self.kind}" needs mapping')
+        if self.auth in ("token", "basic") and self.token is None and self.token_file is None:
+            raise ValueError(f'auth is "{self.auth}", but neither token nor token_file is set')
+        if self.token is not None and self.token_file is not None:
+            raise ValueError("token and token_file are both set: keep one of them")
+        if self.auth == "basic" and self.user is None:
+            raise ValueError('auth is "basic", but user is not set')
+        return self
+
+
 class InventorySettings(Section):
     """From records to twins."""
 
     source: Path | None = None
-    """Folder of inventory CSV files; without it the inventory loop stays off."""
+    """Folder of inventory files; without it and `sources` the inventory loop stays off."""
 
     mapping: Path | None = None
-    """File that maps records to twins and relationships."""
+    """File that maps records of `source` to twins and relationships."""
+
+    sources: tuple[SourceSettings, ...] = ()
+    """Several inventories instead of `source`, each a table `[[inventory.sources]]`; as text (in a
+    variable or flag) a JSON list."""
 
     interval_s: Seconds = 300
     """Seconds between two passes over the inventory."""
@@ -132,6 +225,20 @@ class InventorySettings(Section):
 
     max_delete_percent: Annotated[float, Field(ge=0, le=100)] = 10
     """A pass that would delete a larger share of what it manages than this is refused whole."""
+
+    @property
+    def configured(self) -> bool:
+        """Tell whether there is an inventory at all."""
+        return self.source is not None or bool(self.sources)
+
+    @model_validator(mode="after")
+    def _has_its_sources_once(self) -> InventorySettings:
+        if self.source is not None and self.sources:
+            raise ValueError("source and sources are both set: keep one of them")
+        names = [source.name for source in self.sources]
+        if len(set(names)) < len(names):
+            raise ValueError("two of the sources have the same name")
+        return self
 
 
 class TelemetrySettings(Section):

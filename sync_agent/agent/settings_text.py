@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from sync_agent.agent.settings import sections, value_types
+from sync_agent.agent.settings import sections, table_model, value_types
 from sync_agent.agent.settings_layers import ENVIRONMENT_PREFIX
 
 COMMENT_COLUMNS = 98
@@ -49,14 +49,28 @@ def setting_rows() -> Iterator[SettingRow]:
     """Yield every setting, section by section."""
     for section, model in sections().items():
         for key, field in model.model_fields.items():
-            yield SettingRow(
-                section=section,
-                key=key,
-                type=_type_text(value_types(field)),
-                default=_default_text(field),
-                description=" ".join((field.description or "").split()),
-                secret=SecretStr in value_types(field),
-            )
+            yield _row(section, key, field)
+
+
+def table_rows() -> Iterator[tuple[str, str, list[SettingRow]]]:
+    """Yield every list of tables: ``section.key``, its summary, and a row for each of its keys."""
+    for section, model in sections().items():
+        for key, field in model.model_fields.items():
+            if (table := table_model(field)) is not None:
+                name = f"{section}.{key}"
+                rows = [_row(name, inner, part) for inner, part in table.model_fields.items()]
+                yield name, " ".join((table.__doc__ or "").split()), rows
+
+
+def _row(section: str, key: str, field: FieldInfo) -> SettingRow:
+    return SettingRow(
+        section=section,
+        key=key,
+        type="list of tables" if table_model(field) else _type_text(value_types(field)),
+        default="(must be set)" if field.is_required() else _default_text(field),
+        description=" ".join((field.description or "").split()),
+        secret=SecretStr in value_types(field),
+    )
 
 
 def section_summaries() -> dict[str, str]:
@@ -92,6 +106,11 @@ def value_text(value: Any) -> Any:
             return MASK
         case Path():
             return str(value)
+        case tuple():
+            return [
+                {key: value_text(getattr(table, key)) for key in sorted(table.model_fields_set)}
+                for table in value
+            ]
         case _:
             return value
 

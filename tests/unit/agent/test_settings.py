@@ -234,3 +234,68 @@ def test_every_setting_is_read_by_something() -> None:
     keys = [f"{s}.{key}" for s, section in sections().items() for key in section.model_fields]
     unread = [key for key in keys if f".{key.partition('.')[2]}" not in code]
     assert unread == []
+
+
+SOURCES = """
+[[inventory.sources]]
+name = "dcim"
+kind = "netbox"
+url = "https://netbox.example/"
+auth = "token"
+token = "s3cret"
+
+[[inventory.sources]]
+name = "gis"
+kind = "files"
+path = "gis"
+mapping = "gis.toml"
+"""
+
+
+def sources_file(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "sync-agent.toml"
+    path.write_text(text)
+    return path
+
+
+def test_several_sources_are_tables_with_paths_from_the_files_folder(tmp_path: Path) -> None:
+    settings = load_settings(sources_file(tmp_path, SOURCES), {}, {}).settings
+    dcim, gis = settings.inventory.sources
+    assert dcim.url == "https://netbox.example"
+    assert gis.path == tmp_path / "gis"
+    assert gis.mapping == tmp_path / "gis.toml"
+    assert settings.inventory.configured
+    assert "s3cret" not in repr(settings)
+
+
+def test_sources_may_come_as_json_from_the_environment() -> None:
+    text = '[{"name": "a", "kind": "adt", "url": "http://127.0.0.1:1", "mapping": "m.toml"}]'
+    settings = load_settings(None, {}, {"SYNC_AGENT__INVENTORY__SOURCES": text}).settings
+    (source,) = settings.inventory.sources
+    assert source.mapping == Path.cwd() / "m.toml"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("name =", "nmae ="), "inventory.sources[1].nmae is not a known key"),
+        (('"gis"\nkind', '"dcim"\nkind'), "two of the sources have the same name"),
+        (('kind = "netbox"', 'kind = "netbix"'), "inventory.sources[1].kind"),
+        (('token = "s3cret"', ""), "neither token nor token_file is set"),
+        (('path = "gis"', ""), 'kind "files" needs path'),
+        (("[[inventory.sources]]", "[inventory.sources]"), "must be a list of tables"),
+        (('path = "gis"', "path = 7"), "inventory.sources[2].path must be text"),
+        (("https://netbox", "https://me:pw@netbox"), "must not carry a user name"),
+    ],
+)
+def test_a_mistake_in_a_source_names_its_number_and_key(
+    tmp_path: Path, change: tuple[str, str], said: str
+) -> None:
+    text = SOURCES
+    if change[0] == "[[inventory.sources]]":
+        text = text.partition('\n[[inventory.sources]]\nname = "gis"')[0]
+    path = sources_file(tmp_path, text.replace(*change, 1))
+    with pytest.raises(SettingsError) as raised:
+        load_settings(path, {}, {})
+    assert said in raised.value.message
+    assert "s3cret" not in raised.value.message

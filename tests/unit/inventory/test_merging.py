@@ -11,6 +11,7 @@ from tests.telecom_mapping import (
     LINK,
     ROUTER,
     SITE,
+    Rows,
     edge_rule,
     mapped,
     reading,
@@ -152,7 +153,7 @@ def test_a_list_gives_an_alias_for_each_of_its_items() -> None:
     mapping = twin_rule("nodes", ROUTER, 'aliases = ["{names}"]') + edge_rule(
         "links", "dependsOn", "{to}", source="{from}"
     )
-    rows = {
+    rows: Rows = {
         "nodes": [{"id": "A", "names": ["a1", "a2"]}, {"id": "B", "names": []}],
         "links": [{"from": "B", "to": "a2"}],
     }
