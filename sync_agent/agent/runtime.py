@@ -109,6 +109,7 @@ class Agent:
             writer=writer,
             directory=self._directory,
             binder=Binder(rules.bindings, self._registry),
+            read_models=self._read_models,
             board=self._board,
             state=state,
             now_ms=clock.now_ms,

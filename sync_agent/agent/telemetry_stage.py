@@ -12,7 +12,7 @@ dead-lettered.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -70,24 +70,29 @@ class TelemetryStage:
         writer: TwinWriter,
         directory: TwinDirectory,
         binder: Binder,
+        read_models: Callable[[], Awaitable[None]],
         board: HealthBoard,
         state: StateStore,
         now_ms: Callable[[], int],
         at_once: int,
     ) -> None:
+        """Compose; ``read_models`` looks for new models and ends in ``use`` when there are any."""
         self._writer = writer
         self._directory = directory
         self._binder = binder
+        self._read_models = read_models
         self._board = board
         self._state = state
         self._now_ms = now_ms
         self._at_once = at_once
+        self._unknown_models: set[str] = set()
         self._unknown: set[tuple[str, str]] = set()
         self._watermarks = {p: at.watermark_ms for p, at in state.positions().items()}
 
     def use(self, binder: Binder) -> None:
         """Bind with another set of models from now on."""
         self._binder = binder
+        self._unknown_models.clear()
 
     async def handle(self, partition: str, events: Sequence[Event]) -> Tally:
         """Take one batch of a partition all the way; return what became of its rows.
@@ -98,7 +103,7 @@ class TelemetryStage:
         """
         batch = _Batch(partition, watermark_ms=self._watermarks.get(partition, 0))
         self._decode(batch, events)
-        entries = await self._directory.find(row.sample.element for row in batch.rows)
+        entries = await self._find(batch.rows)
         self._bind(batch, entries)
         applied = await self._write(batch, entries)
         for bound in batch.bound:
@@ -129,6 +134,15 @@ class TelemetryStage:
             for reject in decoded.rejects:
                 reason = f"sample {reject.index}: {reject.reason}"
                 batch.refuse(event, reject.element, reason, self._now_ms())
+
+    async def _find(self, rows: Sequence[_Row]) -> dict[str, Entry | None]:
+        """Return the rows' twins; a model nobody here knows yet makes us read the models again."""
+        entries = await self._directory.find(row.sample.element for row in rows)
+        unknown = {e.model for e in entries.values() if e and not self._binder.knows(e.model)}
+        if not unknown <= self._unknown_models:
+            await self._read_models()
+            self._unknown_models |= {model for model in unknown if not self._binder.knows(model)}
+        return entries
 
     def _bind(self, batch: _Batch, entries: Mapping[str, Entry | None]) -> None:
         usable: list[_Row] = []
@@ -163,8 +177,41 @@ class TelemetryStage:
                 self._unknown.add((model, metric))
                 _log.warning("metric ignored: no property or binding", model=model, metric=metric)
 
-    async def _write(self, batch: _Batch, entries: Mapping[str, Entry | None]) -> int:
-        """Patch the twins; return how many rows stand on them. Refused rows leave the batch."""
+    async def _write(self, batch: _Batch, entries: dict[str, Entry | None]) -> int:
+        """Patch the twins; return how many rows stand on them. Refused rows leave the batch.
+
+        A twin that went to another model meanwhile (a migration) is read, bound and written again.
+        """
+        models = {element: entry.model for element, entry in entries.items() if entry is not None}
+        applied, refused = await self._patch(batch, entries)
+        if not refused:
+            return applied
+        refused_rows = self._take(batch, refused)
+        fresh = await self._find(refused_rows)
+        again = _Batch(batch.partition, watermark_ms=batch.watermark_ms)
+        for row in refused_rows:
+            entry = fresh[row.sample.element]
+            if entry is not None and entry.model != models[row.sample.element]:
+                again.rows.append(row)
+            else:
+                reason = refused[row.sample.element]
+                batch.refuse(row.event, row.sample.element, reason, self._now_ms())
+        self._bind(again, fresh)
+        more, refused = await self._patch(again, fresh)
+        for row in self._take(again, refused):
+            element = row.sample.element
+            batch.refuse(row.event, element, refused[element], self._now_ms())
+        entries |= fresh
+        batch.rows += again.rows
+        batch.bound += again.bound
+        batch.letters += again.letters
+        batch.missing += again.missing
+        return applied + more
+
+    async def _patch(
+        self, batch: _Batch, entries: Mapping[str, Entry | None]
+    ) -> tuple[int, dict[str, str]]:
+        """Patch the twins; return how many rows stand on them, and which twins refused, and why."""
         known = {e: entry.readings for e, entry in entries.items() if entry is not None}
         coalesced = coalesce(batch.bound, known)
         refused: dict[str, str] = {}
@@ -184,21 +231,24 @@ class TelemetryStage:
                 entry.note(update.values)
 
         await each(coalesced.updates, write, at_once=self._at_once)
-        if not refused:
-            return len(coalesced.applied)
-        return self._refuse(batch, refused, coalesced.applied)
+        rows = zip(batch.bound, range(len(batch.bound)), strict=True)
+        applied = sum(
+            number in coalesced.applied and bound.element not in refused for bound, number in rows
+        )
+        return applied, refused
 
-    def _refuse(self, batch: _Batch, refused: Mapping[str, str], applied: frozenset[int]) -> int:
-        kept_rows, kept_bound, kept_applied = [], [], 0
-        for number, (row, bound) in enumerate(zip(batch.rows, batch.bound, strict=True)):
-            if bound.element in refused:
-                batch.refuse(row.event, bound.element, refused[bound.element], self._now_ms())
-                continue
-            kept_rows.append(row)
-            kept_bound.append(bound)
-            kept_applied += number in applied
-        batch.rows, batch.bound = kept_rows, kept_bound
-        return kept_applied
+    @staticmethod
+    def _take(batch: _Batch, elements: Collection[str]) -> list[_Row]:
+        """Take the rows of some elements out of a batch."""
+        taken, rows, kept = [], [], []
+        for row, bound in zip(batch.rows, batch.bound, strict=True):
+            if bound.element in elements:
+                taken.append(row)
+            else:
+                rows.append(row)
+                kept.append(bound)
+        batch.rows, batch.bound = rows, kept
+        return taken
 
     def _commit(self, batch: _Batch, last: Event, applied: int) -> Tally:
         coalesced = len(batch.bound) - applied

@@ -36,7 +36,7 @@ EXIT_PIPE_CLOSED = 141
 COMMANDS = {
     "demo": "Show the main job on this machine, with a sample network.",
     "stub": "Serve a stand-in for Azure Digital Twins and Event Hubs.",
-    "models": "Validate DTDL models and deploy them.",
+    "models": "Validate, deploy and migrate DTDL models.",
     "sync": "Bring the twins in line with the inventory.",
     "run": "Run the agent until it is stopped.",
     "replay": "Send a recorded time series to an event hub.",

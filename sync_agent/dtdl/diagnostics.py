@@ -13,9 +13,8 @@ Report = Callable[[str, str, str], None]
 class Diagnostic:
     """One finding: a code, where it is, what it is, and what to do.
 
-    ``model`` is the interface's id ("" when it has none), ``pointer`` the JSON pointer inside the
-    document,
-    ``source`` the file or request part it came from.
+    ``model`` is the interface's id ("" when it has none), ``source`` the file or request part it
+    came from, ``pointer`` the JSON pointer inside it, ``line`` its line there (0: not known).
     """
 
     code: str
@@ -24,9 +23,11 @@ class Diagnostic:
     pointer: str = ""
     source: str = ""
     remedy: str = ""
+    line: int = 0
 
     def __str__(self) -> str:
-        place = " ".join(part for part in (self.source, self.model, self.pointer) if part)
+        file = f"{self.source}:{self.line}" if self.line else self.source
+        place = " ".join(part for part in (file, self.model, self.pointer) if part)
         return (
             f"{place}: {self.message} [{self.code}]" if place else f"{self.message} [{self.code}]"
         )

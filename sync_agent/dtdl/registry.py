@@ -7,7 +7,7 @@ access.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from sync_agent.dtdl.dtmi import path_of, version_of
 from sync_agent.dtdl.elements import Component, Content, Interface
@@ -114,30 +114,61 @@ class ModelRegistry:
         return True
 
     def upload_order(self) -> tuple[str, ...]:
-        """Return all ids, each after what it depends on (cycles in their given order)."""
-        order: dict[str, None] = {}
-        for root in self._interfaces:
-            if root in order:
-                continue
-            stack = [(root, iter(self.dependencies(root)))]
-            under_way = {root}
-            while stack:
-                current, remaining = stack[-1]
-                step = next(
-                    (
-                        d
-                        for d in remaining
-                        if d in self._interfaces and d not in order and d not in under_way
-                    ),
-                    None,
-                )
-                if step is None:
-                    order[current] = None
-                    stack.pop()
-                else:
-                    under_way.add(step)
-                    stack.append((step, iter(self.dependencies(step))))
-        return tuple(order)
+        """Return all ids, each after what it depends on (those in a circle in their order)."""
+        return tuple(model for group in self.upload_groups() for model in group)
+
+    def upload_groups(self) -> tuple[tuple[str, ...], ...]:
+        """Return all ids in groups, each after what it depends on.
+
+        A group is a model alone, or models that need each other and so must be created together.
+        """
+        search = _Groups(self)
+        for model in self._interfaces:
+            search.visit(model)
+        position = {model: number for number, model in enumerate(self._interfaces)}
+        return tuple(tuple(sorted(group, key=position.__getitem__)) for group in search.groups)
+
+
+class _Groups:
+    """Strongly connected models, in the order of dependency (Tarjan's algorithm, no recursion)."""
+
+    def __init__(self, registry: ModelRegistry) -> None:
+        self._registry = registry
+        self._number: dict[str, int] = {}
+        self._lowest: dict[str, int] = {}
+        self._open: dict[str, None] = {}
+        self.groups: list[list[str]] = []
+
+    def visit(self, root: str) -> None:
+        if root in self._number:
+            return
+        path = [(root, self._enter(root))]
+        while path:
+            model, needed = path[-1]
+            step = next(needed, None)
+            if step is None:
+                path.pop()
+                self._leave(model)
+                if path:
+                    above = path[-1][0]
+                    self._lowest[above] = min(self._lowest[above], self._lowest[model])
+            elif step not in self._number:
+                path.append((step, self._enter(step)))
+            elif step in self._open:
+                self._lowest[model] = min(self._lowest[model], self._number[step])
+
+    def _enter(self, model: str) -> Iterator[str]:
+        self._number[model] = self._lowest[model] = len(self._number)
+        self._open[model] = None
+        return (d for d in self._registry.dependencies(model) if d in self._registry)
+
+    def _leave(self, model: str) -> None:
+        if self._lowest[model] != self._number[model]:
+            return
+        group: list[str] = []
+        while not group or group[-1] != model:
+            group.append(self._open.popitem()[0])
+        self.groups.append(group)
 
 
 def _version(model_id: str) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from sync_agent.dtdl.diagnostics import Diagnostic
 from sync_agent.dtdl.elements import Interface
 from sync_agent.dtdl.parse import parse_documents
 from sync_agent.errors import InputError, ModelError
+from sync_agent.sources.json_place import line_of
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
 FILES_MAX = 10_000
@@ -45,8 +46,13 @@ def read_models(path: Path) -> ModelFolder:
             place=str(path),
             remedy="name the folder with the DTDL files (models.path)",
         )
-    parsed = parse_documents(_documents(files, path), undefined_extensions=False)
-    return ModelFolder(parsed.interfaces, parsed.diagnostics, len(files))
+    texts: dict[str, str] = {}
+    parsed = parse_documents(_documents(files, path, texts), undefined_extensions=False)
+    found = (
+        replace(finding, line=line_of(texts[finding.source], finding.pointer))
+        for finding in parsed.diagnostics
+    )
+    return ModelFolder(parsed.interfaces, tuple(found), len(files))
 
 
 def refuse_faulty(diagnostics: Sequence[Diagnostic], place: Path) -> None:
@@ -64,31 +70,44 @@ def refuse_faulty(diagnostics: Sequence[Diagnostic], place: Path) -> None:
         )
 
 
-def _documents(files: Sequence[Path], path: Path) -> Iterator[tuple[str, Any]]:
+def _documents(
+    files: Sequence[Path], path: Path, texts: dict[str, str]
+) -> Iterator[tuple[str, Any]]:
+    """Yield the documents with their files' names, and note the texts."""
     for file in files:
-        yield str(file.relative_to(path)) if path.is_dir() else file.name, _read(file)
+        name = file.relative_to(path).as_posix() if path.is_dir() else file.name
+        texts[name] = _read(file)
+        yield name, _parsed(file, texts[name])
 
 
-def _read(file: Path) -> Any:
+def _read(file: Path) -> str:
     try:
         with file.open("rb") as opened:
             data = opened.read(FILE_BYTES_MAX + 1)
-        if len(data) > FILE_BYTES_MAX:
-            raise InputError(f"is larger than {FILE_BYTES_MAX:,} bytes", place=str(file))
-        return json.loads(data.decode("utf-8-sig"), object_pairs_hook=_object)
+    except OSError as error:
+        raise InputError(
+            f"cannot be read: {error.strerror}", place=str(file), remedy="check the path"
+        ) from error
+    if len(data) > FILE_BYTES_MAX:
+        raise InputError(f"is larger than {FILE_BYTES_MAX:,} bytes", place=str(file))
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError("is not JSON text in UTF-8", place=str(file)) from error
+
+
+def _parsed(file: Path, text: str) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
         raise InputError(
             f"is not JSON: {error.msg}", place=f"{file}:{error.lineno}", remedy="correct the file"
         ) from error
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise InputError("is not JSON text in UTF-8", place=str(file)) from error
+    except RecursionError as error:
+        raise InputError("is JSON that nests too deep", place=str(file)) from error
     except _DoubleKeyError as error:
         raise InputError(
             f"has {error} twice in one object", place=str(file), remedy="keep one of them"
-        ) from error
-    except OSError as error:
-        raise InputError(
-            f"cannot be read: {error.strerror}", place=str(file), remedy="check the path"
         ) from error
 
 

@@ -11,7 +11,8 @@ Bindings are declared in TOML::
     scale = 1.0                                        # multiplies numbers
 
 A metric that no binding names goes to the property of its own name, if the model has one. Of
-several bindings that fit, the one with the most labels wins, then the first.
+several bindings that fit, the one with the most labels wins, then one whose property the model
+has, then one for this very model, then the first.
 """
 
 from __future__ import annotations
@@ -88,6 +89,10 @@ class Binder:
         self._rules: dict[tuple[str, str], tuple[Binding, ...]] = {}
         self._properties: dict[str, Mapping[str, Property]] = {}
 
+    def knows(self, model: str) -> bool:
+        """Tell whether the model is one of the set."""
+        return model in self._registry
+
     def bind(self, sample: Sample, model: str) -> Bound:
         """Return what the sample means for a twin of ``model``."""
         readings: dict[str, JsonValue] = {}
@@ -126,7 +131,18 @@ class Binder:
                 for binding in self._bindings
                 if binding.metric == metric and self._registry.is_of_model(model, binding.model)
             )
-            rules = tuple(sorted(mine, key=lambda binding: -len(binding.when)))
+            properties = self._properties_of(model)
+            # A binding of an earlier version fits too, by IS_OF_MODEL, but may name what is gone.
+            rules = tuple(
+                sorted(
+                    mine,
+                    key=lambda binding: (
+                        -len(binding.when),
+                        binding.property not in properties,
+                        binding.model != model,
+                    ),
+                )
+            )
             self._rules[key] = rules
         return next((rule for rule in rules if rule.fits(sample)), None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from sync_agent.health.profile import Profiles
 from sync_agent.ports.events import Event
 from sync_agent.telemetry.binding import Binder, parse_bindings
 from sync_agent.telemetry.tally import Tally
-from sync_agent.twins.twin import Twin
+from sync_agent.twins.twin import Document, Twin
 from tests.unit.agent.memory import MemoryTwins
 
 MINUTE = 60_000
@@ -38,6 +39,18 @@ MODELS: list[dict[str, Any]] = [
     },
     {"@context": "dtmi:dtdl:context;3", "@id": "dtmi:test:Health;1", "@type": "Interface"},
 ]
+LINK_2 = "dtmi:test:Link;2"
+LINK_2_MODEL: dict[str, Any] = {
+    **MODELS[0],
+    "@id": LINK_2,
+    "contents": [{"@type": "Property", "name": "level", "schema": "double"}],
+}
+BINDING_2 = f"""
+[[binding]]
+model = "{LINK_2}"
+metric = "rsl"
+property = "level"
+"""
 BINDINGS = f"""
 [[binding]]
 model = "{LINK}"
@@ -66,6 +79,7 @@ class Rig:
         registry = ModelRegistry(parse_models(MODELS).interfaces)
         profiles = Profiles.parse(PROFILES, place="health.toml")
         self.twins = twins
+        self.models_read = 0
         self.state = StateStore(path, stream="hub")
         self.directory = TwinDirectory(twins, clock=lambda: 0.0)  # type: ignore[arg-type]
         self.board = HealthBoard(lambda model: profiles.for_model(model, registry))
@@ -74,12 +88,20 @@ class Rig:
             writer=twins,  # type: ignore[arg-type]
             directory=self.directory,
             binder=Binder(parse_bindings(BINDINGS, place="bindings.toml"), registry),
+            read_models=self.read_models,
             board=self.board,
             state=self.state,
             now_ms=lambda: 1,
             at_once=4,
         )
         self.health = HealthWriter(twins, self.directory, self.state, at_once=4)  # type: ignore[arg-type]
+
+    async def read_models(self) -> None:
+        """Learn the second version of the link, whose level has another name."""
+        self.models_read += 1
+        bindings = parse_bindings(BINDINGS + BINDING_2, place="bindings.toml")
+        registry = ModelRegistry(parse_models([*MODELS, LINK_2_MODEL]).interfaces)
+        self.stage.use(Binder(bindings, registry))
 
     async def handle(self, *events: Event) -> Tally:
         return await self.stage.handle("0", events)
@@ -185,6 +207,42 @@ async def test_a_twin_the_service_refuses_to_patch_dead_letters_its_rows_only(
     tally = await rig.handle(event(1, sample(1, -41.0), sample(1, -41.0, element="L2")))
     assert tally == Tally(rows=2, applied=1, dead_lettered=1)
     assert [letter.reason for letter in rig.state.dead_letters()] == ["not valid"]
+
+
+class Migrating(MemoryTwins):
+    """Twins that are of the new model by the time the first patch arrives, and refuse it."""
+
+    async def patch_twin(
+        self, twin_id: str, patch: Sequence[Document], *, etag: str | None = None
+    ) -> None:
+        if self.documents[twin_id]["$metadata"]["$model"] == LINK:
+            self.documents[twin_id] = {"$dtId": twin_id, "$metadata": {"$model": LINK_2}}
+            raise ServiceError("rslDbm is no property of the model", status=400)
+        await super().patch_twin(twin_id, patch, etag=etag)
+
+
+async def test_a_twin_that_went_to_another_model_meanwhile_gets_its_reading_under_that(
+    path: Path,
+) -> None:
+    twins = Migrating(Twin("L1", LINK, {"health": {}}))
+    rig = Rig(twins, path)
+
+    tally = await rig.handle(event(1, sample(1, -41.0), sample(2, -42.0)))
+
+    assert tally == Tally(rows=2, applied=1, coalesced=1)
+    assert twins.documents["L1"]["level"] == -42.0
+    assert rig.models_read == 1
+
+
+async def test_a_model_nobody_knew_yet_is_read_once(path: Path) -> None:
+    rig = Rig(MemoryTwins(Twin("L1", LINK_2), Twin("X", "dtmi:test:Other;1")), path)
+
+    tally = await rig.handle(event(1, sample(1, -41.0), sample(1, 1.0, element="X")))
+    again = await rig.handle(event(2, sample(2, 1.0, element="X")))
+
+    assert tally == Tally(rows=2, applied=1, dead_lettered=1)
+    assert again == Tally(rows=1, dead_lettered=1)
+    assert rig.models_read == 1
 
 
 async def test_a_fade_in_two_of_three_minutes_shows_on_the_twin_as_degraded(

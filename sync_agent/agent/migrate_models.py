@@ -1,0 +1,386 @@
+"""Takes the twins of one model to another, one patch a twin, while everything else goes on.
+
+Each patch carries the ETag of the document it was made from: when telemetry or a person was
+quicker, the twin is read again and the step made anew, so no value is lost and no twin is ever
+invalid. The journal holds each step before it is made. A run that was killed is gone on with by
+running it again; a run that is done can be taken back.
+
+Which twins are still of the old model is asked by query, which may lag ten seconds behind writes:
+a twin that the query shows and that is of the new model already is left alone, and the end is
+reached when queries show none for longer than they may lag. Bounds: ``CHUNK`` steps between two
+syncs of the journal, ``TRIES`` a twin, ``REASONS_KEPT``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from sync_agent.agent.bounded import each
+from sync_agent.agent.migration_journal import MigrationJournal
+from sync_agent.dtdl.compatibility import Comparison, compare
+from sync_agent.dtdl.registry import ModelRegistry
+from sync_agent.errors import (
+    ModelError,
+    NotFoundError,
+    PreconditionError,
+    ServiceError,
+    UnreachableError,
+)
+from sync_agent.migration.edges import EdgeWrite, edges_matter, targets_matter
+from sync_agent.migration.rules import Pair, unsettled
+from sync_agent.migration.step import CannotMigrateError, Step, Target
+from sync_agent.migration.undo import undo_step
+from sync_agent.ports.twin_store import TwinStore
+from sync_agent.twins.twin import Document, Relationship, Twin
+
+CHUNK = 200
+TRIES = 20
+REASONS_KEPT = 100
+QUERY_LAG_S = 10.0
+LAG_STEP_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationPlan:
+    """What a migration would do: the models' differences, and what becomes of the twins there are.
+
+    ``changes`` counts twins by value path and what happens there; ``problems`` are the first
+    twins that cannot be taken along, ``unfit`` how many there are.
+    """
+
+    pair: Pair
+    comparison: Comparison
+    twins: int
+    changes: Counter[tuple[str, str]]
+    unfit: int
+    problems: tuple[CannotMigrateError, ...]
+
+
+@dataclass(slots=True)
+class MigrationResult:
+    """What became of the twins: ``failed`` were left alone, ``reasons`` say why for the first."""
+
+    migrated: int = 0
+    failed: set[str] = field(default_factory=set)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def fail(self, twin: str, reason: str) -> None:
+        """Note a twin that was left as it is."""
+        self.failed.add(twin)
+        if len(self.reasons) < REASONS_KEPT:
+            self.reasons[twin] = reason
+
+
+@dataclass(slots=True)
+class Migration:
+    """The migration of one pair of models on one service; ``at_once`` twins are under way."""
+
+    pair: Pair
+    service: TwinStore
+    registry: ModelRegistry
+    at_once: int
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    _target: Target = field(init=False)
+    _edges: bool = field(init=False)
+    _targets: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Check that both models are deployed and the rules say what the models leave open.
+
+        Raises:
+            ModelError: they are not, or a breaking difference has no rule.
+        """
+        for model in (self.pair.old, self.pair.new):
+            if model not in self.registry or not self.registry.complete(model):
+                remedy = "run `sync-agent models apply` first"
+                raise ModelError(f"{model} is not deployed", remedy=remedy)
+        open_ = unsettled(self.comparison, self.pair.rules)
+        if open_:
+            reasons = "; ".join(f"{d.path}: {d.reason}" for d in open_)
+            raise ModelError(
+                f"from {self.pair.old} to {self.pair.new} it is not clear what to do: {reasons}",
+                remedy="say it with --rules (docs/model-lifecycle.md)",
+            )
+        self._target = Target(self.pair, self.registry)
+        self._edges = edges_matter(self.registry, self.pair)
+        self._targets = targets_matter(self.registry, self.pair)
+
+    @property
+    def comparison(self) -> Comparison:
+        """Return how the two models differ."""
+        return compare(self.registry, self.pair.old, self.registry, self.pair.new)
+
+    async def plan(self) -> MigrationPlan:
+        """Work out the step of every twin, and write nothing.
+
+        Raises:
+            ServiceError: twins cannot be read.
+        """
+        changes: Counter[tuple[str, str]] = Counter()
+        problems: list[CannotMigrateError] = []
+        twins = unfit = 0
+        async for documents in self._chunks():
+            twins += len(documents)
+            for made in await each(documents, self._try_step, at_once=self.at_once):
+                if isinstance(made, CannotMigrateError):
+                    unfit += 1
+                    problems += [made] if len(problems) < REASONS_KEPT else []
+                else:
+                    changes.update(_changes(made))
+        return MigrationPlan(self.pair, self.comparison, twins, changes, unfit, tuple(problems))
+
+    async def run(
+        self, journal: MigrationJournal, on_progress: Callable[[int], None]
+    ) -> MigrationResult:
+        """Take all twins along; first finish what a killed run had begun.
+
+        Raises:
+            ServiceError: the service cannot be reached or refuses us; run again to go on.
+            StoreError: the journal cannot be written; run again to go on.
+        """
+        result = MigrationResult()
+        pending = [(twin, journal.step(twin)) for twin in journal.unfinished()]
+        for first in range(0, len(pending), CHUNK):
+            await self._resume(pending[first : first + CHUNK], journal, result)
+            on_progress(result.migrated)
+        quiet_s = 0.0
+        while quiet_s < QUERY_LAG_S:
+            moved = 0
+            async for documents in self._chunks():
+                fresh = [d for d in documents if d["$dtId"] not in result.failed]
+                moved += await self._move(fresh, journal, result)
+                on_progress(result.migrated)
+            if moved:
+                quiet_s = 0.0
+                continue
+            if not await self._left(result):
+                break
+            quiet_s += LAG_STEP_S
+            await self.sleep(LAG_STEP_S)
+        return result
+
+    async def undo(
+        self, journal: MigrationJournal, on_progress: Callable[[int], None]
+    ) -> MigrationResult:
+        """Take back every step of a journal, newest first.
+
+        Raises:
+            ServiceError: the service cannot be reached or refuses us; run again to go on.
+        """
+        result = MigrationResult()
+
+        async def back(twin: str) -> None:
+            await self._take_back(twin, journal.step(twin), result)
+            on_progress(result.migrated)
+
+        await each(reversed(journal.twins), back, at_once=self.at_once)
+        return result
+
+    # -- one chunk ------------------------------------------------------------------------------
+
+    async def _move(
+        self, documents: Sequence[Document], journal: MigrationJournal, result: MigrationResult
+    ) -> int:
+        """Make the steps of some twins; return how many twins changed."""
+        steps: list[Step] = []
+        for made in await each(documents, self._try_step, at_once=self.at_once):
+            if isinstance(made, CannotMigrateError):
+                result.fail(made.twin, "; ".join(made.reasons))
+            else:
+                steps.append(made)
+        journal.begin(steps)
+        before = result.migrated
+        done = await each(
+            steps, lambda step: self._make(step, journal, result), at_once=self.at_once
+        )
+        journal.finish(step.twin for step, ok in zip(steps, done, strict=True) if ok)
+        return result.migrated - before
+
+    async def _resume(
+        self,
+        begun: Sequence[tuple[str, Step]],
+        journal: MigrationJournal,
+        result: MigrationResult,
+    ) -> None:
+        async def go_on(item: tuple[str, Step]) -> bool:
+            return await self._make(replace(item[1], etag=""), journal, result)
+
+        done = await each(begun, go_on, at_once=self.at_once)
+        journal.finish(twin for (twin, _), ok in zip(begun, done, strict=True) if ok)
+
+    async def _make(self, step: Step, journal: MigrationJournal, result: MigrationResult) -> bool:
+        """Make one step; return whether nothing of it is left to do."""
+        for write in step.before if step.etag else ():
+            await self._write_edge(write)
+        for _ in range(TRIES):
+            try:
+                if not step.etag:  # it is not known how the twin is now
+                    fresh = await self._renewed(step)
+                    if fresh is None:
+                        await self._after(step)
+                        return True
+                    for write in fresh.before:
+                        await self._write_edge(write)
+                    step = fresh
+                    journal.begin([step])
+                await self.service.patch_twin(step.twin, step.patch, etag=step.etag)
+            except (PreconditionError, UnreachableError):
+                step = replace(step, etag="")
+            except NotFoundError:
+                return True  # deleted meanwhile
+            except CannotMigrateError as error:
+                result.fail(step.twin, "; ".join(error.reasons))
+                return False
+            except ServiceError as error:
+                if error.retryable or error.status != 400:
+                    raise
+                result.fail(step.twin, error.message)
+                return False
+            else:
+                result.migrated += 1
+                await self._after(step)
+                return True
+        result.fail(step.twin, f"it changed {TRIES} times while it was to be migrated")
+        return False
+
+    async def _renewed(self, step: Step) -> Step | None:
+        """Return the step made for the twin as it is now; None when it is of the new model.
+
+        What was begun on its relationships is kept: they hold their old values no longer.
+        """
+        twin = await self.service.get_twin(step.twin)
+        if twin is None:
+            raise NotFoundError(f"{step.twin} is not there any more")
+        if twin.model != self.pair.old:
+            return None
+        made = self._target.step(_document(twin))
+        return replace(made, before=step.before, after=step.after)
+
+    async def _after(self, step: Step) -> None:
+        for write in step.after:
+            await self._write_edge(write)
+
+    async def _try_step(self, document: Document) -> Step | CannotMigrateError:
+        edges, models = await self._edges_of(document["$dtId"])
+        try:
+            return self._target.step(document, edges, models)
+        except CannotMigrateError as error:
+            return error
+
+    async def _edges_of(self, twin: str) -> tuple[list[Relationship], dict[str, str]]:
+        if not self._edges:
+            return [], {}
+        edges = [edge async for edge in self.service.relationships_of(twin)]
+        if not self._targets:
+            return edges, {}
+        ends = dict.fromkeys(edge.target for edge in edges)
+        found = await each(ends, self.service.get_twin, at_once=self.at_once)
+        return edges, {twin.id: twin.model for twin in found if twin is not None}
+
+    # -- relationships --------------------------------------------------------------------------
+
+    async def _write_edge(self, write: EdgeWrite) -> None:
+        """Make one write of a relationship; made before, it changes nothing."""
+        edge = write.edge
+        try:
+            match write.action:
+                case "delete":
+                    await self.service.delete_relationship(edge.source, edge.id, target=edge.target)
+                case "put":
+                    await self.service.put_relationship(edge)
+                case "patch":
+                    await self.service.patch_relationship(
+                        edge.source, edge.id, write.patch, target=edge.target
+                    )
+        except NotFoundError:
+            return  # somebody deleted it
+        except ServiceError as error:
+            if error.retryable or error.status != 400 or write.action != "patch":
+                raise
+            await self._patch_rest(write)
+
+    async def _patch_rest(self, write: EdgeWrite) -> None:
+        """Repeat a patch without the removals that were made before."""
+        async for edge in self.service.relationships_of(write.edge.source):
+            if edge.id == write.edge.id:
+                left = [
+                    operation
+                    for operation in write.patch
+                    if operation["op"] != "remove" or operation["path"][1:] in edge.properties
+                ]
+                if left:
+                    await self.service.patch_relationship(
+                        edge.source, edge.id, left, target=edge.target
+                    )
+
+    # -- back -----------------------------------------------------------------------------------
+
+    async def _take_back(self, twin_id: str, done: Step, result: MigrationResult) -> None:
+        for _ in range(TRIES):
+            twin = await self.service.get_twin(twin_id)
+            if twin is None or twin.model == self.pair.old:
+                return
+            if twin.model != self.pair.new:
+                result.fail(twin_id, f"it is of model {twin.model} now")
+                return
+            edges, _ = await self._edges_of(twin_id)
+            try:
+                step = undo_step(self.pair, self.registry, done, _document(twin), edges)
+                for write in step.before:
+                    await self._write_edge(write)
+                await self.service.patch_twin(twin_id, step.patch, etag=step.etag)
+            except (PreconditionError, UnreachableError):
+                continue
+            except CannotMigrateError as error:
+                result.fail(twin_id, "; ".join(error.reasons))
+                return
+            result.migrated += 1
+            await self._after(step)
+            return
+        result.fail(twin_id, f"it changed {TRIES} times while it was to be taken back")
+
+    # -- twins of the old model -----------------------------------------------------------------
+
+    async def _chunks(self) -> AsyncIterator[list[Document]]:
+        chunk: list[Document] = []
+        async for row in self.service.query(_twins_of(self.pair.old)):
+            chunk.append(row)
+            if len(chunk) == CHUNK:
+                yield chunk
+                chunk = []
+        if chunk:
+            yield chunk
+
+    async def _left(self, result: MigrationResult) -> int:
+        """Return how many twins queries show of the old model, without those that failed."""
+        async for row in self.service.query(_twins_of(self.pair.old, "COUNT()")):
+            return max(int(row["COUNT"]) - len(result.failed), 0)
+        return 0
+
+
+def _twins_of(model: str, what: str = "*") -> str:
+    # A model id holds no quote.
+    return f"SELECT {what} FROM DIGITALTWINS T WHERE IS_OF_MODEL(T, '{model}', exact)"  # noqa: S608
+
+
+def _document(twin: Twin) -> Document:
+    return {
+        "$dtId": twin.id,
+        "$etag": twin.etag,
+        **twin.properties,
+        "$metadata": dict(twin.metadata),
+    }
+
+
+def _changes(step: Step) -> Iterable[tuple[str, str]]:
+    for item in step.touched:
+        if item.after is None:
+            yield item.name, "removed"
+        else:
+            yield item.name, "added" if item.before is None else "changed"
+    for write in step.before:
+        word = {"delete": "deleted", "patch": "changed", "put": "added"}[write.action]
+        yield f"relationship {write.edge.name}", word

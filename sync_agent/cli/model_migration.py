@@ -1,0 +1,221 @@
+"""``sync-agent models migrate``: take twins from one version of a model to another, and back."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sync_agent.cli.context import OutputOption
+from sync_agent.cli.context import settings as load_settings
+from sync_agent.errors import EXIT_CHANGES_PENDING, EXIT_ERROR, EXIT_OK, InputError, ModelError
+from sync_agent.report.output import Column, Output, print_fields, print_line, print_rows
+from sync_agent.report.progress import Progress
+
+if TYPE_CHECKING:
+    from sync_agent.agent.migrate_models import Migration, MigrationPlan, MigrationResult
+    from sync_agent.agent.migration_journal import MigrationJournal
+    from sync_agent.agent.settings import Settings
+    from sync_agent.migration.rules import Pair
+
+_CHANGES = (
+    Column("twins", "TWINS", justify="right"),
+    Column("change", "CHANGE"),
+    Column("path", "PATH"),
+)
+REASONS_SHOWN = 20
+
+
+def migrate(
+    ctx: typer.Context,
+    pair: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FROM TO]",
+            help="The model twins are of, and the one they are to be of; by default every deployed"
+            " model with twins that has a newer version deployed, or those of --rules.",
+        ),
+    ] = None,
+    rules: Annotated[
+        Path | None, typer.Option("--rules", help="What becomes of values the models leave open.")
+    ] = None,
+    journal: Annotated[
+        Path | None,
+        typer.Option(
+            "--journal",
+            help="Folder of the files a migration keeps to be resumed and undone; by default"
+            " beside the state file.",
+        ),
+    ] = None,
+    undo: Annotated[
+        Path | None, typer.Option("--undo", help="Take back the migration that kept this file.")
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do it; without, only show what it does.")
+    ] = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Take twins to a new version of their model, one patch a twin, while telemetry goes on.
+
+    Run again after a kill: it goes on where it was. Exit code 0: nothing (left) to do; 2: twins are
+    to be migrated; 1: error, or twins that could not be taken along.
+    """
+    settings = load_settings(ctx)
+    if pair and len(pair) != 2:
+        raise InputError("give two models: FROM and TO, or none")
+    chosen = (pair[0], pair[1]) if pair else None
+    folder = journal or settings.state.path.parent / "migrations"
+    if undo is not None:
+        raise typer.Exit(asyncio.run(_undo(settings, undo, yes=yes, output=output)))
+    work = _migrate(settings, chosen, rules, folder, yes=yes, output=output)
+    raise typer.Exit(asyncio.run(work))
+
+
+async def _migrate(
+    settings: Settings,
+    chosen: tuple[str, str] | None,
+    rules: Path | None,
+    folder: Path,
+    *,
+    yes: bool,
+    output: Output,
+) -> int:
+    from sync_agent.agent.deploy_models import read_deployed
+    from sync_agent.agent.migrate_models import Migration
+    from sync_agent.agent.migration_journal import open_journal
+    from sync_agent.agent.outdated_models import pairs_to_migrate
+    from sync_agent.agent.twin_service import paced_twins
+
+    declared = _rules(rules)
+    async with paced_twins(settings) as store:
+        deployed = await read_deployed(store)
+        pairs = _pairs(chosen, declared) or await pairs_to_migrate(store, deployed.registry)
+        at_once = settings.limits.requests_in_flight
+        migrations = [Migration(pair, store, deployed.registry, at_once) for pair in pairs]
+        failed = pending = False
+        for migration in migrations:
+            file = folder / f"{_slug(migration.pair.old)}-to-{_slug(migration.pair.new)}.ndjson"
+            plan = await migration.plan()
+            begun = file.exists()
+            _show_plan(plan, output)
+            pending = pending or bool(plan.twins)
+            if yes and (plan.twins or begun):
+                with open_journal(file, migration.pair, str(settings.adt.url)) as kept:
+                    result = await _run(migration, plan, kept)
+                failed = failed or bool(result.failed)
+                _show_result(result, migration.pair, file, output)
+    if not migrations and output is Output.TABLE:
+        print_line("No twin is of a model that has a newer version deployed.")
+    if not yes:
+        if pending and output is Output.TABLE:
+            print_line("Nothing was changed; --yes migrates these twins.")
+        return EXIT_CHANGES_PENDING if pending else EXIT_OK
+    return EXIT_ERROR if failed else EXIT_OK
+
+
+async def _undo(settings: Settings, file: Path, *, yes: bool, output: Output) -> int:
+    from sync_agent.agent.deploy_models import read_deployed
+    from sync_agent.agent.migrate_models import Migration
+    from sync_agent.agent.migration_journal import read_journal
+    from sync_agent.agent.twin_service import paced_twins
+
+    with read_journal(file, str(settings.adt.url)) as kept:
+        pair = kept.pair
+        if not yes:
+            print_line(f"{len(kept.twins):,} twins would go back from {pair.new} to {pair.old}.")
+            print_line("Nothing was changed; --yes takes them back.")
+            return EXIT_CHANGES_PENDING
+        async with paced_twins(settings) as store:
+            registry = (await read_deployed(store)).registry
+            migration = Migration(pair, store, registry, settings.limits.requests_in_flight)
+            with Progress("undo", total=len(kept.twins), unit="twins") as progress:
+                result = await migration.undo(kept, progress.update)
+        _show_result(result, pair, file, output, back=True)
+    return EXIT_ERROR if result.failed else EXIT_OK
+
+
+async def _run(
+    migration: Migration, plan: MigrationPlan, kept: MigrationJournal
+) -> MigrationResult:
+    with Progress("migrate", total=plan.twins, unit="twins") as progress:
+        return await migration.run(kept, progress.update)
+
+
+def _rules(path: Path | None) -> tuple[Pair, ...]:
+    from sync_agent.migration.rules import parse_rules
+    from sync_agent.sources.text_file import read_text
+
+    return () if path is None else parse_rules(read_text(path), place=str(path))
+
+
+def _pairs(chosen: tuple[str, str] | None, declared: Sequence[Pair]) -> tuple[Pair, ...]:
+    """Return the pairs that were asked for; a chosen one with the rules declared for it."""
+    from sync_agent.migration.rules import Pair
+
+    if chosen is None:
+        return tuple(declared)
+    wanted = Pair(*chosen)
+    same = [pair for pair in declared if (pair.old, pair.new) == chosen]
+    if declared and not same:
+        raise ModelError(
+            f"the rules speak of no migration from {wanted.old} to {wanted.new}",
+            remedy="add a [[migration]] for it, or leave out --rules",
+        )
+    return (same[0],) if same else (wanted,)
+
+
+def _slug(model: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.]+", "-", model.removeprefix("dtmi:"))
+
+
+def _show_plan(plan: MigrationPlan, output: Output) -> None:
+    rows = [
+        {"twins": count, "change": change, "path": path}
+        for (path, change), count in sorted(plan.changes.items())
+    ]
+    if output is Output.JSON:
+        document = {
+            "from": plan.pair.old,
+            "to": plan.pair.new,
+            "twins": plan.twins,
+            "changes": rows,
+            "unfit": plan.unfit,
+            "problems": {p.twin: list(p.reasons) for p in plan.problems},
+        }
+        print_fields(document, output=output)
+        return
+    verdict = plan.comparison.verdict.word
+    print_line(f"{plan.pair.old} -> {plan.pair.new}: {plan.twins:,} twins, {verdict}")
+    if rows:
+        print_rows(rows, _CHANGES, output=output)
+    for problem in plan.problems[:REASONS_SHOWN]:
+        print_line(f"cannot be migrated: {problem}")
+    if plan.unfit > REASONS_SHOWN:
+        print_line(f"and {plan.unfit - REASONS_SHOWN:,} more cannot be migrated")
+
+
+def _show_result(
+    result: MigrationResult, pair: Pair, file: Path, output: Output, *, back: bool = False
+) -> None:
+    if output is Output.JSON:
+        document = {
+            "migrated": result.migrated,
+            "failed": len(result.failed),
+            "reasons": result.reasons,
+            "journal": str(file),
+        }
+        print_fields(document, output=output)
+        return
+    for twin, reason in list(result.reasons.items())[:REASONS_SHOWN]:
+        print_line(f"left alone: {twin}: {reason}")
+    if back:
+        print_line(f"{result.migrated:,} twins are of {pair.old} again.")
+        return
+    print_line(
+        f"{result.migrated:,} twins are of {pair.new} now, {len(result.failed):,} left alone."
+    )
+    print_line(f"`sync-agent models migrate --undo {file}` takes them back.")
