@@ -1,0 +1,297 @@
+"""NetBox lists: pages, versions, what fails in the middle, and what changed since."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from sync_agent.errors import InputError, UnauthorizedError
+from sync_agent.inventory.record import SourceRead, complete_scopes
+from sync_agent.sources.http_client import HttpClient, anonymous, bearer
+from sync_agent.sources.netbox import NetBoxSource
+from sync_agent.sources.netbox_shape import in_one_shape
+from sync_agent.sources.netbox_trace import DERIVED
+from tests.inventory_server import InventoryServer, Item, serving
+
+DEVICES = "/api/dcim/devices/"
+
+
+class Clock:
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def device(number: int, day: int = 1, **fields: Any) -> Item:
+    stamp = f"2026-01-{day:02}T00:00:00Z"
+    return {"id": number, "name": f"r{number}", "last_updated": stamp, **fields}
+
+
+def source_of(
+    server: InventoryServer,
+    *,
+    page_size: int = 2,
+    retry_for_s: float = 0,
+    clock: Any = time.monotonic,
+) -> NetBoxSource:
+    authorize = bearer(lambda: server.token, "Token") if server.token else anonymous
+    client = HttpClient(server.url, authorize, timeout_s=5, retry_for_s=retry_for_s)
+    return NetBoxSource(
+        client, page_size=page_size, records_max=1000, full_every_s=3600, clock_s=clock
+    )
+
+
+async def read(server: InventoryServer, *scopes: str, **options: Any) -> SourceRead:
+    async with serving(server):
+        source = source_of(server, **options)
+        try:
+            return await source.read(scopes)
+        finally:
+            await source.close()
+
+
+def ids(read: SourceRead) -> list[str]:
+    return [record.id for record in read.records]
+
+
+async def test_a_list_is_read_page_by_page_and_is_whole() -> None:
+    server = InventoryServer({"devices": [device(n) for n in range(1, 6)]})
+    result = await read(server, "devices")
+    assert ids(result) == ["1", "2", "3", "4", "5"]
+    assert complete_scopes(result.coverage) == {"devices"}
+    assert [q["offset"] for q in server.asked(DEVICES)] == ["0", "2", "4"]
+    assert server.asked(DEVICES)[0]["exclude"] == "config_context"
+
+
+async def test_a_server_that_gives_smaller_pages_is_read_to_its_end() -> None:
+    server = InventoryServer({"devices": [device(n) for n in range(1, 8)]}, pages=3)
+    assert len(ids(await read(server, "devices", page_size=1000))) == 7
+
+
+@pytest.mark.parametrize("status", [401, 403, 500, 503, 404])
+async def test_a_list_that_fails_in_the_middle_is_not_whole_and_keeps_what_came(
+    status: int,
+) -> None:
+    server = InventoryServer({"devices": [device(n) for n in range(1, 6)], "sites": [device(1)]})
+    server.fail(DEVICES, 2, status)
+    result = await read(server, "devices", "sites")
+    assert [r.id for r in result.records if r.kind == "devices"] == ["1", "2"]
+    assert complete_scopes(result.coverage) == {"sites"}
+    (fault,) = result.diagnostics
+    assert fault.place == f"{server.url}{DEVICES}"
+    assert str(status) in fault.message
+    assert fault.remedy
+
+
+async def test_what_is_derived_from_a_list_that_failed_is_not_whole_either() -> None:
+    server = InventoryServer({"sites": [device(1)]})
+    server.fail("/api/dcim/cables/", 0, 403)
+    result = await read(server, "links", "power-paths", "cable-ends", "sites")
+    assert complete_scopes(result.coverage) == {"sites"}
+    assert len(result.diagnostics) == 1
+
+
+async def test_a_failure_for_the_moment_is_tried_again() -> None:
+    server = InventoryServer({"devices": [device(n) for n in range(1, 4)]})
+    server.fail(DEVICES, 2, 503, times=2)
+    result = await read(server, "devices", retry_for_s=10)
+    assert complete_scopes(result.coverage) == {"devices"}
+
+
+async def test_refused_credentials_are_an_error_and_no_empty_inventory() -> None:
+    server = InventoryServer({"devices": [device(1)]}, token="right")
+    async with serving(server):
+        client = HttpClient(server.url, bearer(lambda: "wrong"), timeout_s=5, retry_for_s=0)
+        source = NetBoxSource(client, page_size=2, records_max=10, full_every_s=1)
+        with pytest.raises(UnauthorizedError):
+            await source.read(["devices"])
+        with pytest.raises(UnauthorizedError):
+            await source.check()
+        await source.close()
+
+
+async def test_a_list_longer_than_allowed_is_not_whole() -> None:
+    server = InventoryServer({"devices": [device(n) for n in range(1, 1100)]}, pages=1000)
+    result = await read(server, "devices", page_size=1000)
+    assert complete_scopes(result.coverage) == frozenset()
+    assert "more than 1,000 objects" in result.diagnostics[0].message
+
+
+async def test_an_unknown_list_is_told_with_those_there_are() -> None:
+    with pytest.raises(InputError, match="there is no list devcies") as raised:
+        await read(InventoryServer(), "devcies")
+    assert "devices" in raised.value.remedy
+
+
+async def test_a_second_reading_asks_only_for_what_changed() -> None:
+    server = InventoryServer({"devices": [device(n) for n in range(1, 6)]})
+    async with serving(server):
+        source = source_of(server)
+        first = await source.read(["devices"])
+        server.tables["devices"][1] = device(2, day=9, name="new")
+        server.requests.clear()
+        second = await source.read(["devices"])
+        await source.close()
+    assert len(second.records) == 5
+    assert next(r for r in second.records if r.id == "2").attributes["name"] == "new"
+    assert second.digest != first.digest
+    asked = server.asked(DEVICES)
+    assert all("last_updated__gte" in q or q["limit"] == "1" for q in asked)
+
+
+async def test_the_same_objects_have_the_same_digest() -> None:
+    server = InventoryServer({"devices": [device(n) for n in range(1, 6)]})
+    async with serving(server):
+        one, other = source_of(server), source_of(server, page_size=4)
+        assert (await one.read(["devices"])).digest == (await other.read(["devices"])).digest
+        await one.close()
+        await other.close()
+
+
+@pytest.mark.parametrize("created", [False, True])
+async def test_a_deletion_is_seen_by_the_number_of_objects(created: bool) -> None:
+    server = InventoryServer({"devices": [device(n) for n in range(1, 6)]})
+    async with serving(server):
+        source = source_of(server)
+        await source.read(["devices"])
+        del server.tables["devices"][2]
+        if created:
+            server.tables["devices"].append(device(9, day=9))
+        result = await source.read(["devices"])
+        await source.close()
+    assert "3" not in ids(result)
+    assert complete_scopes(result.coverage) == {"devices"}
+
+
+async def test_everything_is_read_again_from_time_to_time() -> None:
+    clock = Clock()
+    server = InventoryServer({"devices": [device(1)]})
+    async with serving(server):
+        source = source_of(server, clock=clock)
+        await source.read(["devices"])
+        clock.now_s = 4000
+        server.tables["devices"][0]["name"] = "changed without a stamp"
+        result = await source.read(["devices"])
+        await source.close()
+    assert result.records[0].attributes["name"] == "changed without a stamp"
+
+
+def test_old_and_new_shapes_are_one() -> None:
+    role = {"id": 1, "slug": "router"}
+    old = in_one_shape("devices", {"id": 1, "device_role": role})
+    new = in_one_shape("devices", {"id": 1, "role": role})
+    assert old == new
+    before = {"id": 1, "rear_port": {"id": 5}, "rear_port_position": 2}
+    mapping = [{"position": 1, "rear_port": 5, "rear_port_position": 2}]
+    assert in_one_shape("front-ports", before)["rear_ports"] == mapping
+    site = {"id": 3, "slug": "s"}
+    end = {"id": 1, "termination_type": "dcim.site", "termination": site}
+    assert in_one_shape("circuit-terminations", end)["site"] == site
+    cable = {"id": 1, "length": 3.0, "length_unit": {"value": "ft"}}
+    assert in_one_shape("cables", cable)["length_metres"] == 0.9144
+
+
+def cable(number: int, a: list[tuple[str, int]], b: list[tuple[str, int]]) -> Item:
+    def ends(nodes: list[tuple[str, int]]) -> list[Item]:
+        return [
+            {
+                "object_type": f"dcim.{kind}",
+                "object_id": n,
+                "object": {"id": n, "device": {"id": n}},
+            }
+            for kind, n in nodes
+        ]
+
+    return {"id": number, "a_terminations": ends(a), "b_terminations": ends(b)}
+
+
+def by_id(items: list[Item], kind: str) -> dict[int, Item]:
+    return {item["id"]: in_one_shape(kind, item) for item in items}
+
+
+def panel_plant() -> dict[str, dict[int, Item]]:
+    """Return two panels joined by a trunk of two positions, two interfaces at each."""
+    fronts = [
+        {"id": 10 * panel + at, "rear_port": {"id": panel}, "rear_port_position": at}
+        for panel in (1, 2)
+        for at in (1, 2)
+    ]
+    cables = [
+        cable(1, [("interface", 101)], [("frontport", 11)]),
+        cable(2, [("interface", 102)], [("frontport", 12)]),
+        cable(3, [("rearport", 1)], [("rearport", 2)]),
+        cable(4, [("frontport", 21)], [("interface", 201)]),
+        cable(5, [("frontport", 22)], [("interface", 202)]),
+    ]
+    return {
+        "cables": by_id(cables, "cables"),
+        "front-ports": by_id(fronts, "front-ports"),
+        "rear-ports": by_id([{"id": 1, "positions": 2}, {"id": 2, "positions": 2}], "rear-ports"),
+        "circuit-terminations": {},
+    }
+
+
+def test_each_position_of_a_trunk_leads_to_its_own_end() -> None:
+    found = list(DERIVED["links"][1](panel_plant()))
+    assert [(f["a_id"], f["z_id"]) for f in found] == [(101, 201), (102, 202)]
+    assert found[0]["cables"] == [1, 3, 4]
+    assert found[0]["panels"] == 2
+
+
+def test_a_path_that_ends_in_a_panel_is_no_link() -> None:
+    plant = panel_plant()
+    del plant["cables"][4]
+    assert [f["a_id"] for f in DERIVED["links"][1](plant)] == [102]
+
+
+def test_a_ring_of_cables_does_not_go_on_for_ever() -> None:
+    plant = panel_plant()
+    plant["cables"] = by_id(
+        [
+            cable(1, [("interface", 101)], [("frontport", 11)]),
+            cable(2, [("rearport", 1)], [("frontport", 12)]),
+        ],
+        "cables",
+    )
+    assert list(DERIVED["links"][1](plant)) == []
+
+
+def test_a_cable_that_splits_joins_an_interface_with_each_of_its_ends() -> None:
+    plant = {
+        "cables": by_id(
+            [cable(1, [("interface", 1)], [("interface", 2), ("interface", 3)])], "cables"
+        ),
+        "front-ports": {}, "rear-ports": {}, "circuit-terminations": {},
+    }  # fmt: skip
+    assert [(f["a_id"], f["z_id"]) for f in DERIVED["links"][1](plant)] == [(1, 2), (1, 3)]
+
+
+def test_power_is_followed_through_outlets_to_the_feed() -> None:
+    objects = {
+        "cables": by_id(
+            [
+                cable(1, [("powerport", 1)], [("poweroutlet", 1)]),
+                cable(2, [("powerport", 9)], [("powerfeed", 7)]),
+                cable(3, [("powerport", 2)], [("powerfeed", 8)]),
+            ],
+            "cables",
+        ),
+        "power-ports": {
+            1: {"id": 1, "name": "PSU0", "device": {"id": 50}},
+            2: {"id": 2, "name": "PSU1", "device": {"id": 50}},
+            9: {"id": 9, "name": "in", "device": {"id": 60}},
+        },
+        "power-outlets": {1: {"id": 1, "device": {"id": 60}, "power_port": {"id": 9}}},
+        "power-feeds": {
+            7: {"id": 7, "power_panel": {"id": 3}},
+            8: {"id": 8, "power_panel": {"id": 4}},
+        },
+    }
+    first, second, pdu = DERIVED["power-paths"][1](objects)
+    assert (first["device"], first["pdu"], first["feed"], first["panel"]) == (50, 60, 7, 3)
+    assert (first["hops"], first["protection"]) == (2, "redundant")
+    assert (second["pdu"], second["feed"]) == (None, 8)
+    assert (pdu["device"], pdu["protection"]) == (60, "series")
