@@ -33,6 +33,7 @@ class MemoryService:
     def __init__(self, models: Sequence[Document] = ()) -> None:
         self.graph = TwinGraph()
         self.models: dict[str, Document] = {m["@id"]: m for m in models}
+        self.decommissioned: set[str] = set()
         self.log: list[tuple[str, str]] = []
         self.fail: dict[tuple[str, str], list[Exception]] = defaultdict(list)
         self.fail_after: dict[tuple[str, str], list[Exception]] = defaultdict(list)
@@ -138,7 +139,7 @@ class MemoryService:
 
     async def list_models(self) -> AsyncIterator[Document]:
         for id_, model in list(self.models.items()):
-            yield {"id": id_, "decommissioned": False, "model": model}
+            yield {"id": id_, "decommissioned": id_ in self.decommissioned, "model": model}
 
     async def create_models(self, documents: Sequence[Document]) -> None:
         for document in documents:
@@ -149,6 +150,7 @@ class MemoryService:
     async def decommission_model(self, model_id: str) -> None:
         if model_id not in self.models:
             raise NotFoundError("no such model", status=404)
+        self.decommissioned.add(model_id)
 
     async def delete_model(self, model_id: str) -> None:
         if self.models.pop(model_id, None) is None:

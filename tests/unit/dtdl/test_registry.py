@@ -70,3 +70,20 @@ def test_what_is_missing_makes_a_model_incomplete() -> None:
 def test_an_unknown_model_is_an_error_that_names_it() -> None:
     with pytest.raises(ModelError, match="dtmi:t:No;1"):
         MODELS.interface("dtmi:t:No;1")
+
+
+def test_models_that_need_each_other_stay_in_one_group_after_what_they_need() -> None:
+    circle = registry(C_1=["B_1", "A_1"], B_1=["C_1"], D_1=["B_1"], A_1=[])
+
+    assert circle.upload_groups() == (
+        ("dtmi:t:A;1",),
+        ("dtmi:t:C;1", "dtmi:t:B;1"),
+        ("dtmi:t:D;1",),
+    )
+
+
+def test_a_long_chain_is_ordered_without_recursion() -> None:
+    names = [f"M{number}_1" for number in range(3_000)]
+    chain = registry(**{name: names[i + 1 : i + 2] for i, name in enumerate(names)})
+
+    assert chain.upload_order() == tuple(reversed(chain.ids))

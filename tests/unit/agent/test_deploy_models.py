@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sync_agent.agent.deploy_models import (
+    MODELS_PER_CALL,
+    apply_models,
+    check_models,
+    compare_models,
+    plan_models,
+    refuse_conflicts,
+)
+from sync_agent.agent.outdated_models import pairs_to_migrate
+from sync_agent.agent.retire_models import decommission, delete, plan_retirement
+from sync_agent.errors import ConflictError, ModelError
+from sync_agent.migration.rules import Pair
+from sync_agent.twins.twin import Document, Twin
+from tests.memory_service import MemoryService
+from tests.unit.dtdl.documents import component, interface, prop
+
+
+def folder(path: Path, *models: Document) -> Path:
+    for number, model in enumerate(models):
+        (path / f"{number}.json").write_text(json.dumps(model, indent=1))
+    return path
+
+
+def second(*contents: Any, **more: Any) -> Document:
+    return {**interface(*contents, **more), "@id": "dtmi:t:Thing;2"}
+
+
+async def test_missing_models_are_created_bases_first_in_calls_of_limited_size(
+    tmp_path: Path,
+) -> None:
+    many = [interface(id=f"M{n}", extends="dtmi:t:Thing;1") for n in range(MODELS_PER_CALL + 10)]
+    service = MemoryService()
+    plan = await plan_models(service, folder(tmp_path, *many, interface()))
+    seen: list[int] = []
+
+    await apply_models(service, plan, seen.append)
+
+    assert [len(batch) for batch in plan.create] == [MODELS_PER_CALL, 11]
+    assert plan.models[0].id == "dtmi:t:Thing;1"
+    assert seen == [MODELS_PER_CALL, MODELS_PER_CALL + 11]
+    assert (await plan_models(service, tmp_path)).create == ()
+
+
+async def test_a_new_version_is_compared_with_the_deployed_one(tmp_path: Path) -> None:
+    service = MemoryService([interface(prop("a"))])
+
+    plan = await plan_models(service, folder(tmp_path, second(prop("b"))))
+
+    assert plan.versions["dtmi:t:Thing;2"].verdict.word == "migratable"
+    assert plan.elsewhere == ("dtmi:t:Thing;1",)
+
+
+async def test_a_model_that_is_deployed_with_other_content_is_a_conflict(tmp_path: Path) -> None:
+    service = MemoryService([interface(prop("a"))])
+
+    plan = await plan_models(service, folder(tmp_path, interface(prop("b"))))
+
+    assert plan.create == ()
+    assert [c.new for c in plan.conflicts] == ["dtmi:t:Thing;1"]
+    with pytest.raises(ModelError, match="other content: dtmi:t:Thing;1"):
+        refuse_conflicts(plan, tmp_path)
+
+
+async def test_a_call_that_was_answered_twice_is_no_failure(tmp_path: Path) -> None:
+    model = interface()
+    service = MemoryService([model])
+    plan = await plan_models(MemoryService(), folder(tmp_path, model))
+
+    await apply_models(service, plan, lambda _: None)  # a conflict with what is there already
+
+    other = MemoryService([interface(prop("else"))])
+    with pytest.raises(ConflictError):
+        await apply_models(other, plan, lambda _: None)
+
+
+def test_findings_name_the_file_and_line(tmp_path: Path) -> None:
+    _, (finding,) = check_models(folder(tmp_path, interface(prop("9a"))))
+
+    assert (finding.source, finding.code) == ("0.json", "stringInvalid")
+    assert finding.line > 1
+
+
+def test_two_folders_compare_version_by_version(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "new").mkdir()
+    old = folder(tmp_path / "old", interface(prop("a")), interface(id="Same"))
+    new = folder(tmp_path / "new", second(prop("a"), prop("b")), interface(id="Same"))
+
+    compared = compare_models(new, old)
+
+    assert {c.new: len(c.differences) for c in compared} == {
+        "dtmi:t:Thing;2": 1,
+        "dtmi:t:Same;1": 0,
+    }
+
+
+BASE, USER = interface(), interface(component("part", "dtmi:t:Thing;1"), id="User")
+
+
+async def test_models_go_in_reverse_order_when_nothing_uses_them() -> None:
+    service = MemoryService([BASE, USER])
+    plan = await plan_retirement(service, ["dtmi:t:Thing;1", "dtmi:t:User;1"])
+    assert plan.order == ("dtmi:t:User;1", "dtmi:t:Thing;1")
+
+    await delete(service, plan, lambda _: None, sleep=no_sleep)
+
+    assert service.models == {}
+
+
+async def test_twins_and_other_models_keep_a_model() -> None:
+    service = MemoryService([BASE, USER])
+    for number in range(5):
+        await service.put_twin(Twin(f"t{number}", "dtmi:t:Thing;1"))
+
+    plan = await plan_retirement(service, ["dtmi:t:Thing;1"])
+
+    assert plan.blocked == (
+        "dtmi:t:Thing;1 is the model of 5 twins (t0, t1, t2, ...)",
+        "dtmi:t:Thing;1 is needed by dtmi:t:User;1",
+    )
+    with pytest.raises(ModelError, match="5 twins"):
+        await delete(service, plan, lambda _: None, sleep=no_sleep)
+    assert len(service.models) == 2
+
+
+async def test_a_twin_made_at_the_last_moment_keeps_its_model() -> None:
+    service = MemoryService([BASE])
+    plan = await plan_retirement(service, ["dtmi:t:Thing;1"])
+    await service.put_twin(Twin("late", "dtmi:t:Thing;1"))
+
+    with pytest.raises(ModelError, match="late"):
+        await delete(service, plan, lambda _: None, sleep=no_sleep)
+
+    assert "dtmi:t:Thing;1" in service.models
+
+
+async def test_decommissioning_keeps_twins_and_model() -> None:
+    service = MemoryService([BASE])
+    await service.put_twin(Twin("t", "dtmi:t:Thing;1"))
+
+    await decommission(service, await plan_retirement(service, ["dtmi:t:Thing;1"]))
+
+    again = await plan_retirement(service, ["dtmi:t:Thing;1"])
+    assert again.decommissioned == {"dtmi:t:Thing;1"}
+
+
+async def test_a_model_that_is_not_deployed_cannot_go() -> None:
+    with pytest.raises(ModelError, match="not deployed: dtmi:t:Gone;1"):
+        await plan_retirement(MemoryService(), ["dtmi:t:Gone;1"])
+
+
+async def test_models_with_twins_and_a_newer_version_are_to_be_migrated() -> None:
+    third = {**interface(), "@id": "dtmi:t:Thing;3"}
+    service = MemoryService([BASE, second(), third, USER])
+    await service.put_twin(Twin("a", "dtmi:t:Thing;1"))
+    await service.put_twin(Twin("c", "dtmi:t:Thing;3"))
+
+    assert await pairs_to_migrate(service, service.registry) == (
+        Pair("dtmi:t:Thing;1", "dtmi:t:Thing;3"),
+    )
+
+
+async def no_sleep(_: float) -> None:
+    return
