@@ -1,41 +1,29 @@
 """Makes the changes of a plan, and only those, on a live graph.
 
-Phase after phase, many at once inside one. Each write is conditional on what the plan saw: a twin
-that others changed meanwhile is read again, and the edits are made if the values they replace still
-stand (telemetry moves a twin's ETag all the time); otherwise that change fails as stale. A change
-that fails is reported as a root failure, what depended on it as skipped because of it; the rest
-goes on. What is already as wanted counts as done, so a second run finishes what a first one could
-not. When the service itself fails (unreachable, refused credentials, throttled beyond patience),
-the run stops.
+Phase after phase, many at once inside one; how one change is made is ``apply_change``'s matter. A
+change that fails is reported as a root failure, what depended on it as skipped because of it; the
+rest goes on. What is already as wanted counts as done, so a second run finishes what a first one
+could not. When the service itself fails (unreachable, refused credentials, throttled beyond
+patience), or at a conflict if that was asked for, the run stops: what is under way is finished,
+nothing else is begun.
 
-Two delays of the service are waited out, ``CONSISTENCY_S`` at most: a new twin that cannot yet be
-linked to, and a twin whose relationships are gone but still counted. A write whose answer got lost
-may have happened; it is looked at again, never assumed.
+Where there is a record, all changes are in it before the first one is made, and each outcome
+follows.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_exponential
-
+from sync_agent.agent.apply_change import ChangeMaker, OnConflict, StaleError
 from sync_agent.agent.bounded import each
-from sync_agent.errors import (
-    NotFoundError,
-    PreconditionError,
-    ServiceError,
-    UnauthorizedError,
-    UnreachableError,
-)
+from sync_agent.errors import GuardError, ServiceError, SyncAgentError, UnauthorizedError
 from sync_agent.ports.twin_store import TwinStore
-from sync_agent.reconcile.change import Action, Change, Edit, patch_of, rebase, same
+from sync_agent.reconcile.change import Action, Change
 from sync_agent.reconcile.plan import Plan, phases
-from sync_agent.twins.twin import Relationship, Twin
-
-CONSISTENCY_S = 12.0
-ATTEMPTS_MAX = 5
 
 Progress = Callable[[int], None]
 """Called with the number of changes that are settled so far, whatever their end."""
@@ -62,7 +50,8 @@ class ApplyResult:
     """What became of a plan's changes.
 
     ``applied`` counts by action; ``already`` were as wanted before; ``changed`` are the ids of the
-    twins written; ``stopped`` is the error that ended the run early.
+    twins written; ``made`` are the changes as they were made, ``replanned`` those of them that were
+    planned anew; ``stopped`` is the error that ended the run early.
     """
 
     applied: Counter[Action] = field(default_factory=Counter)
@@ -70,7 +59,9 @@ class ApplyResult:
     failures: list[Failure] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     changed: set[str] = field(default_factory=set)
-    stopped: ServiceError | None = None
+    made: list[Change] = field(default_factory=list)
+    replanned: list[str] = field(default_factory=list)
+    stopped: SyncAgentError | None = None
 
     @property
     def complete(self) -> bool:
@@ -78,11 +69,29 @@ class ApplyResult:
         return not (self.failures or self.skipped or self.stopped)
 
 
+class Record(Protocol):
+    """Where changes and outcomes are written down; ``number`` is a change's place in the plan."""
+
+    def replan(self, number: int, change: Change) -> None:
+        """Note what a change became, before it is made."""
+        ...
+
+    def settle(self, number: int, outcome: str) -> None:
+        """Note a change's outcome: done, already, failed or skipped."""
+        ...
+
+
 async def apply_plan(
-    plan: Plan, twins: TwinStore, *, at_once: int, on_progress: Progress | None = None
+    plan: Plan,
+    twins: TwinStore,
+    *,
+    at_once: int,
+    on_conflict: OnConflict = OnConflict.SKIP,
+    on_progress: Progress | None = None,
+    record: Record | None = None,
 ) -> ApplyResult:
     """Make a plan's changes; see the module's head for what happens when one fails."""
-    run = _Run(plan, twins, on_progress)
+    run = _Run(plan, twins, on_conflict, on_progress, record)
     for phase in phases(plan.changes):
         await each(interleaved(phase), run.settle, at_once=at_once)
         if run.result.stopped is not None:
@@ -103,17 +112,23 @@ def interleaved(changes: Sequence[Change]) -> list[Change]:
     return [change for number in sorted(rounds) for change in rounds[number]]
 
 
-class _StaleError(Exception):
-    """Somebody changed the very thing a change is about since it was planned."""
-
-
 class _Run:
     """One application of one plan."""
 
-    def __init__(self, plan: Plan, twins: TwinStore, on_progress: Progress | None) -> None:
-        self._owner = plan.owner
-        self._twins = twins
+    def __init__(
+        self,
+        plan: Plan,
+        twins: TwinStore,
+        on_conflict: OnConflict,
+        on_progress: Progress | None,
+        record: Record | None,
+    ) -> None:
+        self._maker = ChangeMaker(twins, plan.owner, on_conflict, self._replan)
+        self._stops = on_conflict is OnConflict.STOP
         self._on_progress = on_progress
+        self._record = record
+        self._numbers = {id(change): number for number, change in enumerate(plan.changes)}
+        self._anew: list[Change] = []  # kept, so that no other object gets the id of one
         self._settled = 0
         self._lost: dict[str, str] = {}  # what was not made or not deleted -> why: the root
         self._edges_to_go: dict[str, list[str]] = defaultdict(list)
@@ -131,6 +146,7 @@ class _Run:
         if root is not None:
             self.result.skipped.append(Skipped(change, root))
             self._lost.setdefault(change.element, root)
+            self._note(change, "skipped")
         else:
             await self._try(change)
         self._settled += 1
@@ -145,168 +161,42 @@ class _Run:
 
     async def _try(self, change: Change) -> None:
         try:
-            made = await self._work(change)
-        except _StaleError as stale:
+            made = await self._maker.make(change)
+        except StaleError as stale:
             self._fail(change, str(stale))
+            if self._stops:
+                self.result.stopped = GuardError(
+                    f"{change.element}: {stale}", remedy="look at a new plan before you apply it"
+                )
         except ServiceError as error:
             if error.retryable or isinstance(error, UnauthorizedError):
                 self.result.stopped = error
             else:
                 self._fail(change, error.message)
         else:
-            if made:
+            self._note(change, "already" if made is None else "done")
+            if made is None:
+                self.result.already += 1
+            else:
                 self.result.applied[change.action] += 1
                 self.result.changed.update(change.twins[:1])
-            else:
-                self.result.already += 1
+                self.result.made.append(made)
 
     def _fail(self, change: Change, reason: str) -> None:
         if change.action is not Action.UPDATE:  # a twin that keeps an old value can be linked to
             self._lost[change.element] = change.element
         self.result.failures.append(Failure(change, reason))
+        self._note(change, "failed")
 
-    async def _work(self, change: Change) -> bool:
-        """Make a change; return False when things were already as wanted."""
-        match change:
-            case Change(action=Action.CREATE, twin=Twin() as twin):
-                return await self._create_twin(twin)
-            case Change(action=Action.UPDATE, twin=Twin() as twin):
-                return await self._update_twin(twin, change.edits)
-            case Change(action=Action.DELETE, twin=Twin() as twin):
-                return await _when_consistent(lambda: self._delete_twin(twin))
-            case Change(action=Action.CREATE, relationship=Relationship() as edge):
-                return await _when_consistent(lambda: self._create_edge(edge))
-            case Change(action=Action.UPDATE):
-                return await self._update_edge(change.edge, change.edits)
-            case _:
-                return await self._delete_edge(change.edge)
+    def _replan(self, change: Change, anew: Change) -> None:
+        """Hear that a change was planned anew; it keeps its number."""
+        number = self._numbers[id(change)]
+        self._numbers[id(anew)] = number
+        self._anew.append(anew)
+        self.result.replanned.append(change.element)
+        if self._record is not None:
+            self._record.replan(number, anew)
 
-    async def _create_twin(self, twin: Twin) -> bool:
-        try:
-            await self._twins.put_twin(twin, only_if_absent=True)
-        except PreconditionError:
-            there = await self._twins.get_twin(twin.id)
-            if there is None or there.model != twin.model or not _holds(there, twin):
-                raise _StaleError(
-                    "it was made by someone else since the plan; plan again"
-                ) from None
-            return False
-        return True
-
-    async def _update_twin(self, twin: Twin, edits: Sequence[Edit]) -> bool:
-        etag: str | None = twin.etag
-        for attempt in range(1, ATTEMPTS_MAX + 1):
-            try:
-                await self._twins.patch_twin(twin.id, patch_of(edits), etag=etag)
-            except (PreconditionError, UnreachableError):
-                if attempt == ATTEMPTS_MAX:
-                    raise
-            else:
-                return True
-            there = await self._twins.get_twin(twin.id)
-            left = None if there is None else rebase(edits, there.to_document())
-            if there is None or left is None or not self._owner.owns_twin(there.properties):
-                raise _StaleError("it was changed by someone else since the plan; plan again")
-            if not left:
-                return False
-            edits, etag = left, there.etag
-        raise AssertionError("the last attempt returns or raises")
-
-    async def _delete_twin(self, twin: Twin) -> bool:
-        etag: str | None = twin.etag
-        for attempt in range(1, ATTEMPTS_MAX + 1):
-            try:
-                await self._twins.delete_twin(twin.id, etag=etag)
-            except NotFoundError:
-                return False
-            except (PreconditionError, UnreachableError):
-                if attempt == ATTEMPTS_MAX:
-                    raise
-            else:
-                return True
-            there = await self._twins.get_twin(twin.id)
-            if there is None:
-                return False
-            if not self._owner.owns_twin(there.properties):
-                raise _StaleError("it was handed to someone else since the plan; plan again")
-            etag = there.etag
-        raise AssertionError("the last attempt returns or raises")
-
-    async def _create_edge(self, edge: Relationship) -> bool:
-        try:
-            await self._twins.put_relationship(edge, only_if_absent=True)
-        except PreconditionError:
-            there = await self._edge(edge)
-            if there is None or (there.name, there.target) != (edge.name, edge.target):
-                raise _StaleError(
-                    "it was made by someone else since the plan; plan again"
-                ) from None
-            if not all(same(there.properties.get(k), v) for k, v in edge.properties.items()):
-                raise _StaleError(
-                    "it was made by someone else since the plan; plan again"
-                ) from None
-            return False
-        return True
-
-    async def _update_edge(self, edge: Relationship, edits: Sequence[Edit]) -> bool:
-        try:
-            await self._twins.patch_relationship(
-                *edge.key, patch_of(edits), etag=edge.etag, target=edge.target
-            )
-        except (PreconditionError, UnreachableError):
-            there = await self._edge(edge)
-            if there is None or rebase(edits, there.properties) != ():
-                raise _StaleError(
-                    "it was changed by someone else since the plan; plan again"
-                ) from None
-            return False
-        return True
-
-    async def _delete_edge(self, edge: Relationship) -> bool:
-        try:
-            await self._twins.delete_relationship(*edge.key, etag=edge.etag, target=edge.target)
-        except NotFoundError:
-            return False
-        except (PreconditionError, UnreachableError):
-            if await self._edge(edge) is not None:
-                raise _StaleError(
-                    "it was changed by someone else since the plan; plan again"
-                ) from None
-            return False
-        return True
-
-    async def _edge(self, edge: Relationship) -> Relationship | None:
-        async for there in self._twins.relationships_of(edge.source):
-            if there.id == edge.id:
-                return there
-        return None
-
-
-async def _when_consistent(work: Callable[[], Awaitable[bool]]) -> bool:
-    """Do work that the service may refuse for a while because it lags behind its own writes."""
-    async for attempt in AsyncRetrying(
-        retry=retry_if_exception(_lags),
-        stop=stop_after_delay(CONSISTENCY_S),
-        wait=wait_exponential(0.1, max=2.0),
-        reraise=True,
-    ):
-        with attempt:
-            return await work()
-    raise AssertionError("tenacity ends with a result or an error")
-
-
-def _lags(error: BaseException) -> bool:
-    if isinstance(error, NotFoundError):
-        return True
-    return isinstance(error, ServiceError) and error.code == "RelationshipsNotDeleted"
-
-
-def _holds(there: Twin, wanted: Twin) -> bool:
-    """Tell whether a twin has every value that was to be created."""
-    return all(_within(there.properties.get(k), v) for k, v in wanted.properties.items())
-
-
-def _within(there: object, wanted: object) -> bool:
-    if isinstance(wanted, dict):
-        return isinstance(there, dict) and all(_within(there.get(k), v) for k, v in wanted.items())
-    return same(there, wanted)
+    def _note(self, change: Change, outcome: str) -> None:
+        if self._record is not None:
+            self._record.settle(self._numbers[id(change)], outcome)

@@ -6,7 +6,8 @@ against a twin that moved on meanwhile, and undone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -14,6 +15,7 @@ from sync_agent.inventory.paths import Path, value_at
 from sync_agent.twins.twin import Document, JsonValue, Relationship, Twin
 
 MODEL_PATH: Path = ("$metadata", "$model")
+_SCALARS = frozenset((str, float, int, bool, type(None)))
 
 
 class Action(StrEnum):
@@ -42,8 +44,8 @@ class Edit:
 class Change:
     """One write: of ``twin`` or of ``relationship``, never both.
 
-    To create, the value is the whole thing. To update or delete, it says which one by id, model or
-    ends, and the ETag it had when the plan was made.
+    To create, the value is the whole thing, to delete, the whole thing as it was when the plan was
+    made. To update, it says which one by id and model or ends. What exists bears its ETag.
     """
 
     action: Action
@@ -84,6 +86,8 @@ class Change:
 
 def same(one: JsonValue, other: JsonValue) -> bool:
     """Tell whether two JSON values are the same: 5 is 5.0, but True is not 1."""
+    if type(one) is type(other) and type(one) in _SCALARS:
+        return bool(one == other)
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, Mapping) and isinstance(other, Mapping):
@@ -100,6 +104,42 @@ def patch_of(edits: Sequence[Edit]) -> list[Document]:
     model is replaced, because the service wants that. Each operation may be repeated safely.
     """
     return [_operation(edit) for edit in edits]
+
+
+def moves(changes: Iterable[Change]) -> frozenset[str]:
+    """Return the deletions that only make room: the relationship gets another end.
+
+    The service cannot move an end, so the old relationship goes and a new one of that name comes at
+    the same source. Where more go than come, those whose id comes again are the ones that move,
+    then the first by id.
+    """
+    coming: dict[tuple[str, str], set[str]] = defaultdict(set)
+    going: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for change in changes:
+        if change.relationship is None or change.action is Action.UPDATE:
+            continue
+        place = (change.edge.source, change.edge.name)
+        if change.action is Action.CREATE:
+            coming[place].add(change.element)
+        else:
+            going[place].append(change.element)
+    moving: set[str] = set()
+    for place, elements in going.items():
+        made = coming.get(place, set())
+        again_first = sorted(elements, key=lambda element: (element not in made, element))
+        moving.update(again_first[: len(made)])
+    return frozenset(moving)
+
+
+def leaves(bag: Mapping[str, JsonValue], parent: Path = ()) -> Iterator[tuple[Path, JsonValue]]:
+    """Yield the values of a property bag that are no maps, with their paths; no ``$metadata``."""
+    for name, value in bag.items():
+        if name.startswith("$"):
+            continue
+        if isinstance(value, Mapping):
+            yield from leaves(value, (*parent, name))
+        else:
+            yield (*parent, name), value
 
 
 def rebase(edits: Sequence[Edit], document: Mapping[str, JsonValue]) -> tuple[Edit, ...] | None:

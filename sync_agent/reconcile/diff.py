@@ -3,12 +3,13 @@
 Property by property, and only what the inventory owns: twins and relationships that bear another
 owner's mark or none, properties the mapping does not speak of, initial-only values once the twin is
 there, and whatever is held - none of it makes a change. The result is in order of ids, so it does
-not depend on the order of either side. Time is linear in both graphs.
+not depend on the order of either side. Time is linear in both graphs; most of it goes into finding
+that nothing differs, so that is looked for first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from sync_agent.inventory.desired import DesiredGraph, Ownership
 from sync_agent.inventory.paths import Path, put_at, value_at
@@ -19,8 +20,8 @@ from sync_agent.twins.twin import Document, JsonValue, Relationship, Twin
 
 def diff(desired: DesiredGraph, observed: TwinGraph) -> tuple[Change, ...]:
     """Return the changes, twins before relationships, in order of ids."""
-    twins = (*_wanted_twins(desired, observed), *_unwanted_twins(desired, observed))
-    edges = (*_wanted_edges(desired, observed), *_unwanted_edges(desired, observed))
+    twins = [*_wanted_twins(desired, observed), *_unwanted_twins(desired, observed)]
+    edges = [*_wanted_edges(desired, observed), *_unwanted_edges(desired, observed)]
     return (
         *sorted(twins, key=lambda change: change.element),
         *sorted(edges, key=lambda change: (change.element, change.action is Action.CREATE)),
@@ -29,11 +30,7 @@ def diff(desired: DesiredGraph, observed: TwinGraph) -> tuple[Change, ...]:
 
 def foreign_twins(desired: DesiredGraph, observed: TwinGraph) -> tuple[str, ...]:
     """Return the ids the inventory wants that twins of others have."""
-    return tuple(
-        id_
-        for id_ in sorted(desired.twins)
-        if (document := observed.twin(id_)) is not None and not desired.owner.owns_twin(document)
-    )
+    return tuple(sorted(_foreign(desired, observed)))
 
 
 def twin_edits(desired: DesiredGraph, twin: Twin, document: Document) -> tuple[Edit, ...]:
@@ -61,11 +58,70 @@ def twin_edits(desired: DesiredGraph, twin: Twin, document: Document) -> tuple[E
     return tuple(edits)
 
 
+def deletion_of_twin(document: Document) -> Change:
+    """Return the change that deletes an existing twin; its bookkeeping stays behind."""
+    twin = Twin.from_document(document)
+    return Change(
+        Action.DELETE, twin=Twin(twin.id, twin.model, _without_bookkeeping(document), twin.etag)
+    )
+
+
+def deletion_of_edge(document: Document) -> Change:
+    """Return the change that deletes an existing relationship."""
+    return Change(Action.DELETE, relationship=Relationship.from_document(document))
+
+
+def _without_bookkeeping(bag: Mapping[str, JsonValue]) -> Document:
+    """Return a document's properties; a component keeps an empty ``$metadata``, which marks it."""
+    kept: Document = {}
+    for name, value in bag.items():
+        if name.startswith("$"):
+            continue
+        if isinstance(value, Mapping):
+            inner = _without_bookkeeping(value)
+            kept[name] = {"$metadata": {}, **inner} if "$metadata" in value else inner
+        else:
+            kept[name] = value
+    return kept
+
+
+def _foreign(desired: DesiredGraph, observed: TwinGraph) -> Iterator[str]:
+    for id_ in desired.twins:
+        document = observed.twin(id_)
+        if document is not None and not desired.owner.owns_twin(document):
+            yield id_
+
+
+def _managed_paths(desired: DesiredGraph) -> dict[str, tuple[Path, ...]]:
+    return {
+        model: tuple(path for path, by in owned.items() if by is Ownership.MANAGED)
+        for model, owned in desired.ownership.items()
+    }
+
+
+def _as_wanted(twin: Twin, document: Document, paths: tuple[Path, ...]) -> bool:
+    """Tell whether an existing twin is as wanted, without saying what is not."""
+    if (document.get("$metadata") or {}).get("$model") != twin.model:
+        return False
+    properties = twin.properties
+    for path in paths:
+        if len(path) == 1:
+            before, after = document.get(path[0]), properties.get(path[0])
+        else:
+            before, after = value_at(document, path), value_at(properties, path)
+        if before is not after and not same(before, after):
+            return False
+    return True
+
+
 def _wanted_twins(desired: DesiredGraph, observed: TwinGraph) -> Iterator[Change]:
+    managed = _managed_paths(desired)
     for id_, twin in desired.twins.items():
         document = observed.twin(id_)
         if document is None:
             yield Change(Action.CREATE, twin=twin)
+        elif _as_wanted(twin, document, managed[twin.model]):
+            continue
         elif desired.owner.owns_twin(document) and id_ not in desired.placeholders:
             edits = twin_edits(desired, twin, document)
             if edits:
@@ -78,12 +134,12 @@ def _unwanted_twins(desired: DesiredGraph, observed: TwinGraph) -> Iterator[Chan
         id_ = document["$dtId"]
         if id_ in desired.twins or id_ in desired.held or not desired.owner.owns_twin(document):
             continue
-        twin = Twin.from_document(document)
-        yield Change(Action.DELETE, twin=Twin(id_, twin.model, etag=twin.etag))
+        yield deletion_of_twin(document)
 
 
 def _wanted_edges(desired: DesiredGraph, observed: TwinGraph) -> Iterator[Change]:
-    foreign = set(foreign_twins(desired, observed))
+    foreign = set(_foreign(desired, observed))
+    managed = {name: sorted(of) for name, of in desired.relationship_properties.items()}
     for key, edge in desired.relationships.items():
         if edge.source in foreign or edge.target in foreign:
             continue
@@ -92,9 +148,9 @@ def _wanted_edges(desired: DesiredGraph, observed: TwinGraph) -> Iterator[Change
             yield Change(Action.CREATE, relationship=edge)
         elif (document["$relationshipName"], document["$targetId"]) != (edge.name, edge.target):
             # The service cannot move an edge's end.
-            yield _deletion(document)
+            yield deletion_of_edge(document)
             yield Change(Action.CREATE, relationship=edge)
-        elif edits := _edge_edits(desired, edge, document):
+        elif edits := _edge_edits(managed.get(edge.name, ()), edge, document):
             named = Relationship(
                 edge.id, edge.source, edge.name, edge.target, etag=document.get("$etag") or ""
             )
@@ -108,17 +164,10 @@ def _unwanted_edges(desired: DesiredGraph, observed: TwinGraph) -> Iterator[Chan
             continue
         ends = {document["$sourceId"], document["$targetId"]}
         if desired.owner.owns_relationship(document) and not ends & desired.held:
-            yield _deletion(document)
+            yield deletion_of_edge(document)
 
 
-def _deletion(document: Document) -> Change:
-    edge = Relationship.from_document(document)
-    named = Relationship(edge.id, edge.source, edge.name, edge.target, etag=edge.etag)
-    return Change(Action.DELETE, relationship=named)
-
-
-def _edge_edits(desired: DesiredGraph, edge: Relationship, document: Document) -> tuple[Edit, ...]:
-    names = sorted(desired.relationship_properties.get(edge.name, ()))
+def _edge_edits(names: Iterable[str], edge: Relationship, document: Document) -> tuple[Edit, ...]:
     pairs = ((name, document.get(name), edge.properties.get(name)) for name in names)
     return tuple(Edit((n,), before, after) for n, before, after in pairs if not same(before, after))
 

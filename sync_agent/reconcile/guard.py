@@ -1,11 +1,15 @@
 """The last check of a plan before anything is written: could this be an accident?
 
 Not a question of whether the plan is right, which nobody here can know, but of how much would be
-lost if it were wrong.
+lost if it were wrong. Creations are not limited: they lose nothing. Limits hold for the whole plan
+and, where set, for each model and relationship name by itself, so that the loss of all of a rare
+kind does not drown in a large network.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sync_agent.errors import GuardError
@@ -14,39 +18,123 @@ from sync_agent.reconcile.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class GuardLimits:
-    """The most a plan may delete: so many, and so large a share of what is managed in percent."""
+    """The most a plan may delete and change: so many, and so large a share of what is managed.
+
+    Percents are of what is managed now; changes are deletions and edits together. The limits of a
+    kind hold for every model and relationship name alone. None is no limit.
+    """
 
     max_delete_count: int
     max_delete_percent: float
+    max_change_count: int | None = None
+    max_change_percent: float = 100.0
+    kind_max_delete_count: int | None = None
+    kind_max_delete_percent: float = 100.0
+    kind_max_change_count: int | None = None
+    kind_max_change_percent: float = 100.0
+    skip_deletes: bool = False
+    """Whether a plan that would delete too much does the rest instead of nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A limit a plan exceeds; ``of_deletions`` when it would not without its deletions."""
+
+    message: str
+    remedy: str
+    of_deletions: bool
+
+
+def refusals(plan: Plan, limits: GuardLimits) -> tuple[Refusal, ...]:
+    """Return every limit the plan exceeds, the gravest first."""
+    deletions = plan.deletions_of()
+    found = list(_empty(plan, deletions.total()))
+    found += _exceeded(plan, deletions, limits, deleting=True)
+    found += _exceeded(plan, deletions + plan.edits_of(), limits, deleting=False)
+    return tuple(found)
+
+
+def guarded(plan: Plan, limits: GuardLimits) -> Plan:
+    """Return the plan as it may be applied: itself, or without its deletions if they are too many.
+
+    Raises:
+        GuardError: it may not be applied; the message names what is exceeded and how to allow it.
+    """
+    found = refusals(plan, limits)
+    if found and limits.skip_deletes and plan.deletions():
+        rest = plan.without_deletions(found[0].message)
+        if not (left := refusals(rest, limits)):
+            return rest
+        found = left
+    if found:
+        raise GuardError(found[0].message, remedy=found[0].remedy)
+    return plan
 
 
 def check_guards(plan: Plan, limits: GuardLimits) -> None:
-    """Refuse a plan that deletes too much or rests on an empty source.
+    """Refuse a plan that deletes or changes too much, or rests on an empty source.
 
     Raises:
         GuardError: it names what is exceeded and how to allow it.
     """
-    gone = plan.deletions()
-    if not gone:
-        return
-    if not plan.records:
-        raise GuardError(
+    for refusal in refusals(plan, limits):
+        raise GuardError(refusal.message, remedy=refusal.remedy)
+
+
+def _empty(plan: Plan, gone: int) -> Iterator[Refusal]:
+    if gone and not plan.records:
+        yield Refusal(
             f"the source gave no record at all, and the plan would delete {gone} of"
             f" {plan.managed} managed twins and relationships",
-            remedy="check the source; an empty one is never taken at its word",
+            "check the source; an empty one is never taken at its word",
+            of_deletions=True,
         )
-    if gone > limits.max_delete_count:
-        raise GuardError(
-            f"the plan would delete {gone} twins and relationships,"
-            f" more than the {limits.max_delete_count} allowed",
-            remedy="check the source; if it is right, allow it once with"
-            f" --set inventory.max_delete_count={gone}",
+
+
+def _exceeded(
+    plan: Plan, counted: Counter[str], limits: GuardLimits, *, deleting: bool
+) -> Iterator[Refusal]:
+    most: tuple[int | None, float]
+    if deleting:
+        verb, setting = "delete", "inventory.max_delete"
+        most = (limits.max_delete_count, limits.max_delete_percent)
+        of_kind = (limits.kind_max_delete_count, limits.kind_max_delete_percent)
+    else:
+        verb, setting = "change or delete", "guards.max_change"
+        most = (limits.max_change_count, limits.max_change_percent)
+        of_kind = (limits.kind_max_change_count, limits.kind_max_change_percent)
+    what = "twins and relationships"
+    total = counted.total()
+    yield from _over(verb, what, total, plan.managed, most, setting, deleting=deleting)
+    kind_setting = "guards.kind_max_delete" if deleting else "guards.kind_max_change"
+    for kind, count in sorted(counted.items()):
+        there = plan.managed_of.get(kind, 0)
+        yield from _over(verb, kind, count, there, of_kind, kind_setting, deleting=deleting)
+
+
+def _over(
+    verb: str,
+    what: str,
+    count: int,
+    there: int,
+    most: tuple[int | None, float],
+    setting: str,
+    *,
+    deleting: bool,
+) -> Iterator[Refusal]:
+    most_count, most_percent = most
+    remedy = "check the source; if it is right, allow it once with --set"
+    if most_count is not None and count > most_count:
+        yield Refusal(
+            f"the plan would {verb} {count} {what}, more than the {most_count} allowed",
+            f"{remedy} {setting}_count={count}",
+            deleting,
         )
-    share = 100 * gone / plan.managed if plan.managed else 100.0
-    if share > limits.max_delete_percent:
-        raise GuardError(
-            f"the plan would delete {gone} of {plan.managed} managed twins and relationships"
-            f" ({share:.1f} %), more than the {limits.max_delete_percent:g} % allowed",
-            remedy="check the source; if it is right, allow it once with"
-            " --set inventory.max_delete_percent=100",
+    share = 100 * count / there if there else 100.0
+    if count and share > most_percent:
+        yield Refusal(
+            f"the plan would {verb} {count} of {there} managed {what}"
+            f" ({share:.1f} %), more than the {most_percent:g} % allowed",
+            f"{remedy} {setting}_percent=100",
+            deleting,
         )

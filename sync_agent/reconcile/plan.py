@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -18,8 +18,15 @@ from sync_agent.inventory.desired import DesiredGraph
 from sync_agent.inventory.owner import Owner
 from sync_agent.inventory.paths import value_at
 from sync_agent.inventory.record import Coverage, complete_scopes
-from sync_agent.reconcile.change import Action, Change, same
+from sync_agent.reconcile.change import Action, Change, moves, same
 from sync_agent.reconcile.diff import diff, foreign_twins
+from sync_agent.reconcile.rules import (
+    HeldBack,
+    PlanRules,
+    hold_accepted,
+    hold_deletions,
+    hold_paused,
+)
 from sync_agent.twins.graph import TwinGraph
 
 NAMES_SHOWN = 5
@@ -29,8 +36,10 @@ NAMES_SHOWN = 5
 class Plan:
     """What is to be done to the twins, in order.
 
-    ``managed`` is how many twins and relationships the owner has before; ``records`` and ``digest``
-    say what the source gave when the plan was made.
+    ``managed`` is how many twins and relationships the owner has before, ``managed_of`` how many of
+    each model and relationship name; ``records`` and ``digest`` say what the source gave when the
+    plan was made. ``foreign`` are the ids of twins that are in the way and belong to others,
+    ``absent`` the elements the inventory no longer has, deleted by this plan or not yet.
     """
 
     owner: Owner
@@ -39,6 +48,9 @@ class Plan:
     managed: int = 0
     records: int = 0
     digest: str = ""
+    managed_of: Mapping[str, int] = field(default_factory=dict)
+    foreign: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
 
     def counts(self) -> Mapping[Action, int]:
         """Return how many changes there are of each action."""
@@ -50,15 +62,31 @@ class Plan:
 
         An edge whose end moves is deleted and made anew; that is no deletion.
         """
-        edges: Counter[tuple[str, str]] = Counter()
-        gone = 0
-        for change in self.changes:
-            if change.twin is not None:
-                gone += change.action is Action.DELETE
-            elif change.action is not Action.UPDATE:
-                place = (change.edge.source, change.edge.name)
-                edges[place] += 1 if change.action is Action.DELETE else -1
-        return gone + sum(count for count in edges.values() if count > 0)
+        return self.deletions_of().total()
+
+    def deletions_of(self) -> Counter[str]:
+        """Return how many go for good of each model and relationship name."""
+        moving = moves(self.changes)
+        return Counter(
+            c.kind for c in self.changes if c.action is Action.DELETE and c.element not in moving
+        )
+
+    def edits_of(self) -> Counter[str]:
+        """Return how many existing twins and relationships are edited, by model and name."""
+        return Counter(c.kind for c in self.changes if c.action is Action.UPDATE)
+
+    def without_deletions(self, reason: str) -> Plan:
+        """Return the plan that does the rest: nothing goes, and what hangs on that stays as it is.
+
+        A relationship whose end moves still moves.
+        """
+        moving = moves(self.changes)
+        kept = tuple(
+            c for c in self.changes if c.action is not Action.DELETE or c.element in moving
+        )
+        left = len(self.changes) - len(kept)
+        warning = f"{left} deletions left out: {reason}"
+        return replace(self, changes=kept, warnings=(*self.warnings, warning))
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as JSON values; ``from_json`` reads it back."""
@@ -85,11 +113,14 @@ def make_plan(
     *,
     records: int,
     digest: str = "",
+    rules: PlanRules | None = None,
 ) -> Plan:
     """Return the plan that brings what was observed in line with what is desired.
 
-    Deletions outside complete coverage, and of twins that others' relationships hold, are left out.
+    Deletions outside complete coverage, and of twins that others' relationships hold, are left out,
+    and so is what ``rules`` hold back.
     """
+    heeded = rules or PlanRules()
     stated = tuple(coverage)
     warnings = [f"{len(desired.held)} element(s) with faulty input are left as they are"] * bool(
         desired.held
@@ -97,18 +128,55 @@ def make_plan(
     warnings += _foreign_warnings(desired, observed)
     warnings += _observed_warnings(desired, observed)
     changes, kept = _within_coverage(desired, diff(desired, observed), stated)
-    changes, holding = _unheld(changes, observed)
-    owner = desired.owner
-    managed = sum(owner.owns_twin(twin) for twin in observed.twins())
-    managed += sum(owner.owns_relationship(edge) for edge in observed.relationships())
+    absent = _absent(changes)
+    paused = hold_paused(changes, observed)
+    accepted = hold_accepted(paused.changes, heeded)
+    waiting = hold_deletions(accepted.changes, heeded)
+    for held in (paused, accepted, waiting):
+        warnings += _held_warnings(held)
+    changes, holding = _unheld(waiting.changes, observed)
+    managed = _managed(desired.owner, observed)
     return Plan(
-        owner=owner,
-        changes=tuple(sorted(changes, key=_phase)),
+        owner=desired.owner,
+        changes=in_order(changes),
         warnings=(*warnings, *kept, *holding),
-        managed=managed,
+        managed=managed.total(),
         records=records,
         digest=digest,
+        managed_of=dict(sorted(managed.items())),
+        foreign=foreign_twins(desired, observed),
+        absent=absent,
     )
+
+
+def _managed(owner: Owner, observed: TwinGraph) -> Counter[str]:
+    managed = Counter(
+        (twin.get("$metadata") or {}).get("$model", "")
+        for twin in observed.twins()
+        if owner.owns_twin(twin)
+    )
+    managed.update(
+        edge["$relationshipName"]
+        for edge in observed.relationships()
+        if owner.owns_relationship(edge)
+    )
+    return managed
+
+
+def _absent(changes: Sequence[Change]) -> tuple[str, ...]:
+    moving = moves(changes)
+    return tuple(
+        c.element for c in changes if c.action is Action.DELETE and c.element not in moving
+    )
+
+
+def _held_warnings(held: HeldBack) -> list[str]:
+    return [f"{_listed(changes)} left as is: {why}" for why, changes in held.reasons.items()]
+
+
+def in_order(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """Return changes in an order in which they can be made."""
+    return tuple(sorted(changes, key=_phase))
 
 
 def phases(changes: Sequence[Change]) -> tuple[tuple[Change, ...], ...]:

@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
-from sync_agent.agent import apply_plan as module
+from sync_agent.agent import apply_change as module
+from sync_agent.agent.apply_change import OnConflict
 from sync_agent.agent.apply_plan import apply_plan, interleaved
 from sync_agent.agent.observe import observe
 from sync_agent.errors import (
@@ -201,12 +204,97 @@ async def test_a_deletion_that_others_made_already_is_as_wanted() -> None:
     assert (result.already, result.applied) == (1, {Action.DELETE: 2})
 
 
-async def test_a_twin_that_moved_on_is_deleted_as_long_as_it_is_ours() -> None:
+async def test_a_twin_that_moved_on_is_deleted_if_that_was_asked_for() -> None:
     twins = await filled()
     plan = await plan_for(twins, mapped(records(links=[])))
     await twins.patch_twin("L1", HEALTH)
-    assert (await apply_plan(plan, twins, at_once=4)).complete
+    refused = await apply_plan(plan, twins, at_once=4)
+    assert "health.score is 50, the plan saw nothing" in refused.failures[0].reason
+    assert twins.graph.twin("L1") is not None
+    result = await apply_plan(plan, twins, at_once=4, on_conflict=OnConflict.REPLAN)
+    assert result.complete
     assert twins.graph.twin("L1") is None
+
+
+async def test_an_etag_that_moved_without_any_value_is_no_conflict() -> None:
+    twins = await filled()
+    plan = await plan_for(twins, mapped(records(links=[])))
+    await twins.patch_twin("L1", [])
+    assert (await apply_plan(plan, twins, at_once=4)).complete
+
+
+async def test_a_conflict_is_planned_anew_for_that_twin_alone_if_that_was_asked_for() -> None:
+    twins = await filled()
+    plan = await plan_for(twins, mapped(records(sites=RENAMED)))
+    await twins.patch_twin("S1", [{"op": "add", "path": "/label", "value": "by hand"}])
+    seen: list[tuple[int, Change]] = []
+
+    class Seeing:
+        def replan(self, number: int, change: Change) -> None:
+            seen.append((number, change))
+
+        def settle(self, number: int, outcome: str) -> None:
+            assert outcome == "done"
+
+    result = await apply_plan(
+        plan, twins, at_once=1, on_conflict=OnConflict.REPLAN, record=Seeing()
+    )
+    assert (result.complete, result.replanned) == (True, ["S1"])
+    assert [(n, c.edits[0].before) for n, c in seen] == [(0, "by hand")]
+    twin = await twins.get_twin("S1")
+    assert twin is not None
+    assert twin.properties["label"] == "Far north"
+
+
+async def test_a_conflict_ends_the_run_if_that_was_asked_for() -> None:
+    twins = await filled()
+    sites = [{**site, "label": "x"} for site in SITES]
+    plan = await plan_for(twins, mapped(records(sites=sites)))
+    await twins.patch_twin("S1", [{"op": "add", "path": "/label", "value": "by hand"}])
+    result = await apply_plan(plan, twins, at_once=1, on_conflict=OnConflict.STOP)
+    assert result.stopped is not None
+    assert "S1" in result.stopped.message
+    assert not result.applied
+
+
+async def test_a_twin_of_ours_made_meanwhile_gets_the_missing_values_if_asked_for() -> None:
+    twins = MemoryService(MODELS)
+    plan = await plan_for(twins, mapped())
+    site = next(c.twin for c in plan.changes if c.element == "S1")
+    assert site is not None
+    await twins.put_twin(replace(site, properties={**site.properties, "label": "early"}))
+    result = await apply_plan(plan, twins, at_once=4, on_conflict=OnConflict.REPLAN)
+    assert (result.complete, result.replanned) == (True, ["S1"])
+    assert (await plan_for(twins, mapped())).changes == ()
+
+
+async def test_an_edge_to_a_twin_that_is_not_there_fails_at_once() -> None:
+    twins = MemoryService(MODELS)
+    plan = await plan_for(twins, mapped())
+    for change in plan.changes[:5]:
+        if change.twin is not None and change.element != "S1":
+            await twins.put_twin(change.twin)
+    edges = replace(plan, changes=plan.changes[5:])
+    result = await apply_plan(edges, twins, at_once=4)
+    assert [f.change.element for f in result.failures] == ["R1/inventory.locatedIn.S1"]
+
+
+async def test_every_change_has_an_outcome_in_the_record() -> None:
+    twins = MemoryService(MODELS)
+    twins.fail["put", "R1"].append(ServiceError("too large", status=400))
+    plan = await plan_for(twins, mapped())
+    outcomes: dict[int, str] = {}
+
+    class Writing:
+        def replan(self, number: int, change: Change) -> None:
+            raise AssertionError("nothing is planned anew")
+
+        def settle(self, number: int, outcome: str) -> None:
+            outcomes[number] = outcome
+
+    await apply_plan(plan, twins, at_once=4, record=Writing())
+    assert len(outcomes) == 9
+    assert sorted(outcomes.values()) == ["done"] * 6 + ["failed"] + ["skipped"] * 2
 
 
 async def test_a_twin_that_was_given_away_is_not_deleted() -> None:

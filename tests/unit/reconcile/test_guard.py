@@ -1,9 +1,12 @@
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from sync_agent.errors import GuardError
 from sync_agent.inventory.owner import Owner
-from sync_agent.reconcile.change import Action, Change
-from sync_agent.reconcile.guard import GuardLimits, check_guards
+from sync_agent.reconcile.change import Action, Change, Edit
+from sync_agent.reconcile.guard import GuardLimits, check_guards, guarded, refusals
 from sync_agent.reconcile.plan import Plan
 from sync_agent.twins.twin import Twin
 
@@ -41,3 +44,60 @@ def test_a_plan_that_could_be_an_accident_is_refused(plan: Plan, said: str, reme
 
 def test_an_empty_source_that_deletes_nothing_is_no_accident() -> None:
     check_guards(plan_with(0, records=0, managed=0), LIMITS)
+
+
+def mixed(deletes: int, edits: int) -> Plan:
+    changes = [Change(Action.DELETE, twin=Twin(f"T{n}", "dtmi:t;1")) for n in range(deletes)]
+    changes += [
+        Change(Action.UPDATE, twin=Twin(f"U{n}", "dtmi:u;1"), edits=(Edit(("a",), 1, 2),))
+        for n in range(edits)
+    ]
+    kinds = {"dtmi:t;1": 10, "dtmi:u;1": 990}
+    return Plan(Owner("inventory"), tuple(changes), managed=1000, records=9, managed_of=kinds)
+
+
+@pytest.mark.parametrize(
+    ("limits", "said", "remedy"),
+    [
+        ({"max_change_count": 39}, "change or delete 40", "guards.max_change_count=40"),
+        ({"max_change_percent": 3}, r"\(4.0 %\)", "guards.max_change_percent=100"),
+        (
+            {"kind_max_delete_percent": 30},
+            r"delete 4 of 10 managed dtmi:t;1 \(40.0 %\)",
+            "guards.kind_max_delete_percent=100",
+        ),
+        ({"kind_max_delete_count": 3}, "4 dtmi:t;1", "guards.kind_max_delete_count=4"),
+        ({"kind_max_change_count": 35}, "36 dtmi:u;1", "guards.kind_max_change_count=36"),
+        (
+            {"kind_max_change_percent": 20},
+            r"4 of 10 managed dtmi:t;1",
+            "guards.kind_max_change_percent=100",
+        ),
+    ],
+)
+def test_changes_and_kinds_have_limits_of_their_own(
+    limits: dict[str, Any], said: str, remedy: str
+) -> None:
+    check_guards(mixed(4, 36), LIMITS)
+    with pytest.raises(GuardError, match=said) as raised:
+        check_guards(mixed(4, 36), replace(LIMITS, **limits))
+    assert raised.value.remedy.endswith(remedy)
+
+
+def test_too_many_deletions_are_left_out_and_the_rest_is_done_if_asked_for() -> None:
+    limits = replace(LIMITS, skip_deletes=True)
+    plan = guarded(mixed(6, 36), limits)
+    assert {c.action for c in plan.changes} == {Action.UPDATE}
+    assert plan.warnings[0].startswith("6 deletions left out: the plan would delete 6")
+    assert guarded(mixed(4, 36), limits) == mixed(4, 36)
+
+
+def test_too_many_changes_are_refused_even_without_the_deletions() -> None:
+    limits = replace(LIMITS, skip_deletes=True, max_change_count=10)
+    with pytest.raises(GuardError, match="change or delete 36"):
+        guarded(mixed(6, 36), limits)
+
+
+def test_everything_that_is_exceeded_is_listed() -> None:
+    limits = replace(LIMITS, max_change_count=1, kind_max_delete_count=1)
+    assert len(refusals(mixed(6, 36), limits)) == 3

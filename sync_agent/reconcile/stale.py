@@ -1,0 +1,126 @@
+"""What changed under a plan since it was made: exactly which elements, and what about them.
+
+A plan rests on values, not on time: a twin that telemetry moved on meanwhile still is as the plan
+saw it where the plan changes it. A deletion rests on everything the twin had, since all of it would
+go. What is already as wanted is not stale; a second application of a plan finds it done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sync_agent.inventory.owner import Owner
+from sync_agent.inventory.paths import value_at
+from sync_agent.reconcile.change import Action, Change, Edit, leaves, rebase, same
+from sync_agent.reconcile.plan import Plan
+from sync_agent.twins.graph import TwinGraph
+from sync_agent.twins.twin import Document, Relationship, Twin
+
+VALUE_CHARS_SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """An element that changed since the plan, and how."""
+
+    element: str
+    reason: str
+
+
+def stale_elements(plan: Plan, now: TwinGraph) -> tuple[Stale, ...]:
+    """Return what changed since the plan, in its order; ``now`` holds all that it changes."""
+    found: list[Stale] = []
+    going = {c.element for c in plan.changes if c.action is Action.DELETE}
+    for change in plan.changes:
+        if change.action is Action.CREATE and change.element in going:
+            continue  # a relationship whose end moves: the deletion before it is what can be stale
+        reason = staleness(change, now, plan.owner)
+        if reason:
+            found.append(Stale(change.element, reason))
+    return tuple(found)
+
+
+def staleness(change: Change, now: TwinGraph, owner: Owner) -> str:
+    """Return what changed about the element of one change, "" when nothing that matters."""
+    if change.twin is not None:
+        document = now.twin(change.twin.id)
+        if document is not None and change.action is not Action.CREATE:
+            if not owner.owns_twin(document):
+                return "it was handed to someone else"
+            if document.get("$etag") == change.twin.etag:
+                return ""
+        return _twin_staleness(change, change.twin, document)
+    document = now.relationship(*change.edge.key)
+    if document is not None and document.get("$etag") == change.edge.etag:
+        return ""
+    return _edge_staleness(change, change.edge, document)
+
+
+def _twin_staleness(change: Change, twin: Twin, document: Document | None) -> str:
+    if change.action is Action.CREATE:
+        if document is None or (_model(document) == twin.model and not lacks(document, twin)):
+            return ""
+        return "somebody made it"
+    if document is None:
+        return "" if change.action is Action.DELETE else "it is gone"
+    if change.action is Action.UPDATE:
+        return "; ".join(_moved(change.edits, document))
+    return "; ".join(_differences(twin, document))
+
+
+def _edge_staleness(change: Change, edge: Relationship, document: Document | None) -> str:
+    if document is None:
+        return "it is gone" if change.action is Action.UPDATE else ""
+    if change.action is Action.CREATE:
+        there = Relationship.from_document(document)
+        alike = (there.name, there.target) == (edge.name, edge.target)
+        return "" if alike else _elsewhere(there)
+    if change.action is Action.UPDATE:
+        return "; ".join(_moved(change.edits, document))
+    there = Relationship.from_document(document)
+    if (there.name, there.target) != (edge.name, edge.target):
+        return _elsewhere(there)
+    alike = same(dict(there.properties), dict(edge.properties))
+    return "" if alike else "its properties were changed"
+
+
+def lacks(document: Document, twin: Twin) -> list[Edit]:
+    """Return the edits by which an existing twin gets every value of another."""
+    return [
+        Edit(path, value_at(document, path), value)
+        for path, value in leaves(twin.properties)
+        if not same(value_at(document, path), value)
+    ]
+
+
+def _moved(edits: tuple[Edit, ...], document: Document) -> Iterator[str]:
+    if rebase(edits, document) is not None:
+        return
+    for edit in edits:
+        now = value_at(document, edit.path)
+        if not same(now, edit.before) and not same(now, edit.after):
+            yield f"{edit.name} is {_shown(now)}, the plan saw {_shown(edit.before)}"
+
+
+def _differences(twin: Twin, document: Document) -> Iterator[str]:
+    if _model(document) != twin.model:
+        yield f"its model is {_model(document)}"
+    before, now = dict(leaves(twin.properties)), dict(leaves(document))
+    for path in sorted(before.keys() | now.keys()):
+        if not same(before.get(path), now.get(path)):
+            name = ".".join(path)
+            yield f"{name} is {_shown(now.get(path))}, the plan saw {_shown(before.get(path))}"
+
+
+def _elsewhere(there: Relationship) -> str:
+    return f"it is {there.name} to {there.target} now"
+
+
+def _model(document: Document) -> str:
+    return str((document.get("$metadata") or {}).get("$model", ""))
+
+
+def _shown(value: object) -> str:
+    text = "nothing" if value is None else repr(value)
+    return text if len(text) <= VALUE_CHARS_SHOWN else f"{text[:VALUE_CHARS_SHOWN]}..."
