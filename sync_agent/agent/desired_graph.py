@@ -16,7 +16,7 @@ from sync_agent.dtdl.registry import ModelRegistry
 from sync_agent.inventory.desired import DesiredGraph
 from sync_agent.inventory.mapping import Mapping, check_columns, map_records, parse_mapping
 from sync_agent.inventory.record import Coverage, RecordDiagnostic
-from sync_agent.sources.csv_folder import read_folder
+from sync_agent.sources.folder import read_folder
 from sync_agent.sources.text_file import read_text
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from sync_agent.errors import InputError
 from sync_agent.inventory.record import Coverage, Record, SourceRead
-from sync_agent.sources import csv_folder
-from sync_agent.sources.csv_folder import read_folder
+from sync_agent.sources import csv_file, folder
+from sync_agent.sources.folder import read_folder
 
 GOOD = b"id,name\nS1,North\nS2,South\n"
 
@@ -58,7 +58,7 @@ def test_a_cell_over_several_lines_keeps_the_place_of_its_first(tmp_path: Path) 
         (b"S1", "has 1 cells, the header has 2"),
         (b"S1,North,x", "has 3 cells, the header has 2"),
         (b'S1,"Nor"th', "is no CSV"),
-        (b"S1," + b"x" * (csv_folder.FIELD_CHARS_MAX + 1), "has a cell of more than"),
+        (b"S1," + b"x" * (csv_file.FIELD_CHARS_MAX + 1), "has a cell of more than"),
         (b"S1," + b"x" * 200_000, "is no CSV: field larger than field limit"),
     ],
 )
@@ -95,7 +95,7 @@ def test_a_quote_that_is_never_closed_leaves_the_coverage_incomplete(tmp_path: P
         (b"i\xffd\n", "is not UTF-8 text"),
         ("id,name\n".encode("utf-16"), "sites.csv:1"),
         (b",".join(b"c%d" % n for n in range(1001)) + b"\n", "more than 1000 columns"),
-        (GOOD + b"x" * (csv_folder.LINE_BYTES_MAX + 1), "sites.csv:4: is longer than"),
+        (GOOD + b"x" * (csv_file.LINE_BYTES_MAX + 1), "sites.csv:4: is longer than"),
         (b"id,name\n" + b"\xff,x\n" * 1100, "more than 1000 lines that cannot be read"),
         (b"id,name\n" + b"x\n" * 1100, "more than 1000 lines that cannot be read"),
     ],
@@ -126,8 +126,8 @@ def test_a_folder_in_place_of_a_file_is_told(tmp_path: Path) -> None:
 def test_more_rows_than_the_bound_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(csv_folder, "ROWS_MAX", 1)
-    with pytest.raises(InputError, match="more than 1 rows"):
+    monkeypatch.setattr(folder, "RECORDS_MAX", 1)
+    with pytest.raises(InputError, match="more than 1 records"):
         read(tmp_path, GOOD)
 
 

@@ -1,92 +1,59 @@
-"""A folder of CSV files as an inventory source: a record a row, a scope a file.
+"""A CSV file as part of an inventory: a record a row.
 
 Cells stay text, without blanks at their ends; the mapping gives them types. What cannot be read -
 bytes that are no UTF-8, NULs, rows that are too short or too long - is a diagnostic with
 ``file:line``, and its file's coverage is then incomplete, because nobody knows which element the
 line was about. RFC 4180, comma-separated, with a header; a byte order mark is fine.
 
-Bounds: ``LINE_BYTES_MAX`` a line, ``FIELD_CHARS_MAX`` a cell, ``ROWS_MAX`` rows a folder,
-``FAULTS_MAX`` bad lines a file before it is given up. Memory is that of the records.
+Bounds: ``LINE_BYTES_MAX`` a line, ``FIELD_CHARS_MAX`` a cell, ``FAULTS_MAX`` bad lines before the
+file is given up. Memory is that of the records.
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from sync_agent.errors import InputError
-from sync_agent.inventory.record import Coverage, Record, RecordDiagnostic, SourceRead
+from sync_agent.inventory.record import Record, RecordDiagnostic
 
 LINE_BYTES_MAX = 1_048_576
 FIELD_CHARS_MAX = 32_768
-ROWS_MAX = 5_000_000
 COLUMNS_MAX = 1_000
 FAULTS_MAX = 1_000
 
 _BOM = b"\xef\xbb\xbf"
 
 
-def read_folder(folder: Path, files: Sequence[str]) -> SourceRead:
-    """Read these files of a folder.
-
-    Raises:
-        InputError: the folder or a file is not there or is no CSV with a header, or it is too
-            large. Single bad lines are diagnostics instead.
-    """
-    if not folder.is_dir():
-        raise InputError(
-            "is not a folder", place=str(folder), remedy="name the folder of the inventory's files"
-        )
-    digest = hashlib.sha256()
-    records: list[Record] = []
-    tables = []
-    for name in files:
-        table = _Table(folder / name, name, digest)
-        tables.append(table)
-        for record in table.records():
-            records.append(record)
-            if len(records) > ROWS_MAX:
-                raise InputError(f"has more than {ROWS_MAX:,} rows", place=str(folder))
-    return SourceRead(
-        records=tuple(records),
-        coverage=tuple(
-            Coverage(t.name, not t.faults, str(t.faults[0]) if t.faults else "") for t in tables
-        ),
-        columns={t.name: t.columns for t in tables},
-        diagnostics=tuple(fault for t in tables for fault in t.faults),
-        digest=digest.hexdigest(),
-    )
-
-
 @dataclass(slots=True)
-class _Table:
-    """One file while it is read."""
+class CsvFile:
+    """One file while it is read; ``scope`` is the kind of its records.
+
+    ``columns`` and ``faults`` fill up as ``records`` are taken.
+    """
 
     path: Path
-    name: str
+    scope: str
     digest: hashlib._Hash
+    open: bool = False
     columns: tuple[str, ...] = ()
     faults: list[RecordDiagnostic] = field(default_factory=list)
     bad_lines: dict[int, str] = field(default_factory=dict)
 
     def records(self) -> Iterator[Record]:
-        """Yield the file's records; ``columns`` and ``faults`` fill up meanwhile."""
-        try:
-            with self.path.open("rb") as file:
-                self.digest.update(f"{self.name}\n".encode())
-                yield from self._rows(file)
-        except FileNotFoundError:
-            raise InputError(
-                "is not there", place=str(self.path), remedy="add it, or drop it from the mapping"
-            ) from None
-        except OSError as error:
-            raise InputError(
-                f"cannot be read: {error.strerror}", place=str(self.path), remedy="check the file"
-            ) from error
+        """Yield the file's records.
+
+        Raises:
+            OSError: it cannot be read.
+            InputError: it is no CSV with a header.
+        """
+        with self.path.open("rb") as file:
+            self.digest.update(f"{self.path.name}\n".encode())
+            yield from self._rows(file)
 
     def _rows(self, file: BinaryIO) -> Iterator[Record]:
         reader = csv.reader(self._lines(file), strict=True)
@@ -106,10 +73,10 @@ class _Table:
             elif cells:
                 values = (cell.strip() for cell in cells)
                 yield Record(
-                    kind=self.name,
+                    kind=self.scope,
                     id=str(first),
                     attributes=dict(zip(self.columns, values, strict=True)),
-                    place=f"{self.name}:{first}",
+                    place=f"{self.path.name}:{first}",
                 )
 
     def _read_header(self, reader: Iterator[list[str]]) -> None:
@@ -180,7 +147,7 @@ class _Table:
             yield text
 
     def _fault(self, line: int, message: str, remedy: str) -> None:
-        self.faults.append(RecordDiagnostic(f"{self.name}:{line}", message, remedy))
+        self.faults.append(RecordDiagnostic(f"{self.path.name}:{line}", message, remedy))
         if len(self.faults) > FAULTS_MAX:
             raise self._given_up()
 

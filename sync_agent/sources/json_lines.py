@@ -1,0 +1,175 @@
+"""A file of JSON as part of an inventory: NDJSON, a JSON array, or GeoJSON.
+
+A record is a line of NDJSON, an object of the array, a feature of GeoJSON. Parts of objects are
+reached with dots (``site.name``). A feature's attributes are its properties, and beside them
+``$id``, ``$geometry``, ``$geometryType`` and, of a point, ``$longitude`` and ``$latitude``.
+
+A bad line of NDJSON is a diagnostic with ``file:line``. An array or GeoJSON that is cut off gives
+no records at all, since nothing says where an object ends. Either way the file's coverage is
+incomplete.
+
+Bounds: ``LINE_BYTES_MAX`` a line, ``FILE_BYTES_MAX`` an array or GeoJSON, ``FAULTS_MAX`` bad lines
+before a file is given up; nesting as deep as the decoder goes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from sync_agent.errors import InputError
+from sync_agent.inventory.nested import Nested
+from sync_agent.inventory.record import Record, RecordDiagnostic
+
+LINE_BYTES_MAX = 1_048_576
+FILE_BYTES_MAX = 268_435_456
+FAULTS_MAX = 1_000
+COLUMNS_MAX = 1_000
+
+_BOM = b"\xef\xbb\xbf"
+_MEND = "correct it, or write the file again"
+
+
+@dataclass(slots=True)
+class JsonLinesFile:
+    """A file with a JSON object a line, while it is read."""
+
+    path: Path
+    scope: str
+    digest: hashlib._Hash
+    open: bool = True
+    columns: tuple[str, ...] = ()
+    faults: list[RecordDiagnostic] = field(default_factory=list)
+
+    def records(self) -> Iterator[Record]:
+        """Yield the file's records; ``columns`` and ``faults`` fill up meanwhile.
+
+        Raises:
+            OSError: it cannot be read.
+            InputError: it is given up.
+        """
+        columns: dict[str, None] = {}
+        name = self.path.name
+        with self.path.open("rb") as file:
+            self.digest.update(f"{name}\n".encode())
+            number = 0
+            while line := file.readline(LINE_BYTES_MAX):
+                number += 1
+                self.digest.update(line)
+                if len(line) == LINE_BYTES_MAX and not line.endswith(b"\n"):
+                    raise InputError(
+                        f"is longer than {LINE_BYTES_MAX:,} bytes",
+                        place=f"{self.path}:{number}",
+                        remedy="write one object a line",
+                    )
+                line = line.removeprefix(_BOM) if number == 1 else line
+                if not line.strip():
+                    continue
+                item = self._decoded(line, number)
+                if item is not None:
+                    _gather(columns, item)
+                    yield Record(self.scope, str(number), Nested(item), f"{name}:{number}")
+        self.columns = tuple(columns)
+
+    def _decoded(self, line: bytes, number: int) -> dict[str, Any] | None:
+        try:
+            item = msgspec.json.decode(line)
+            fault = "" if isinstance(item, dict) else "is no JSON object"
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            item, fault = None, f"is no JSON: {error}"
+        if not fault:
+            return item  # type: ignore[no-any-return]
+        place = f"{self.path.name}:{number}"
+        self.faults.append(RecordDiagnostic(place, fault, _MEND))
+        if len(self.faults) > FAULTS_MAX:
+            raise InputError(
+                f"has more than {FAULTS_MAX} lines that cannot be read",
+                place=str(self.path),
+                remedy="check that it is UTF-8 text with one JSON object a line",
+            )
+        return None
+
+
+@dataclass(slots=True)
+class JsonFile:
+    """A file with one JSON array or a GeoJSON feature collection, while it is read."""
+
+    path: Path
+    scope: str
+    digest: hashlib._Hash
+    open: bool = True
+    columns: tuple[str, ...] = ()
+    faults: list[RecordDiagnostic] = field(default_factory=list)
+
+    def records(self) -> Iterator[Record]:
+        """Yield the file's records; ``columns`` and ``faults`` fill up meanwhile.
+
+        Raises:
+            OSError: it cannot be read.
+            InputError: it is too large.
+        """
+        name = self.path.name
+        with self.path.open("rb") as file:
+            data = file.read(FILE_BYTES_MAX + 1)
+        self.digest.update(f"{name}\n".encode())
+        self.digest.update(data)
+        if len(data) > FILE_BYTES_MAX:
+            raise InputError(
+                f"is larger than {FILE_BYTES_MAX:,} bytes",
+                place=str(self.path),
+                remedy="write it as NDJSON, one object a line",
+            )
+        columns: dict[str, None] = {}
+        for number, item in enumerate(self._items(data)):
+            if isinstance(item, dict):
+                _gather(columns, item)
+                place = f"{name}[{number}]"
+                yield Record(self.scope, str(number), Nested(item), place)
+            else:
+                self._fault(f"{name}[{number}]", "is no JSON object")
+        self.columns = tuple(columns)
+
+    def _items(self, data: bytes) -> Iterator[Any]:
+        try:
+            document = msgspec.json.decode(data.removeprefix(_BOM))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            self._fault(self.path.name, f"is no JSON: {error}")
+            return
+        if isinstance(document, dict) and document.get("type") == "FeatureCollection":
+            for feature in document.get("features") or ():
+                yield _attributes(feature)
+        elif isinstance(document, list):
+            yield from document
+        else:
+            self._fault(self.path.name, "is neither a JSON array nor a GeoJSON FeatureCollection")
+
+    def _fault(self, place: str, message: str) -> None:
+        self.faults.append(RecordDiagnostic(place, message, _MEND))
+
+
+def _attributes(feature: Any) -> dict[str, Any] | None:
+    """Return a GeoJSON feature's properties, with its id and geometry (RFC 7946)."""
+    if not isinstance(feature, dict) or feature.get("type") != "Feature":
+        return None
+    geometry = feature.get("geometry")
+    shape: Mapping[str, Any] = geometry if isinstance(geometry, dict) else {}
+    attributes = {
+        **(feature.get("properties") or {}),
+        "$id": feature.get("id"),
+        "$geometry": geometry,
+        "$geometryType": shape.get("type"),
+    }
+    point = shape.get("coordinates")
+    if shape.get("type") == "Point" and isinstance(point, list) and len(point) >= 2:
+        attributes |= {"$longitude": point[0], "$latitude": point[1]}
+    return attributes
+
+
+def _gather(columns: dict[str, None], item: Mapping[str, Any]) -> None:
+    if len(columns) < COLUMNS_MAX:
+        columns.update(dict.fromkeys(item))
