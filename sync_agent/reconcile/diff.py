@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from sync_agent.dtdl.dtmi import path_of, version_of
 from sync_agent.inventory.desired import DesiredGraph, Ownership
 from sync_agent.inventory.paths import Path, put_at, value_at
 from sync_agent.reconcile.change import MODEL_PATH, Action, Change, Edit, same
@@ -40,7 +41,7 @@ def twin_edits(desired: DesiredGraph, twin: Twin, document: Document) -> tuple[E
     unread = desired.unread.get(twin.model, frozenset())
     edits: list[Edit] = []
     parts: dict[Path, Document] = {}
-    if old_model != twin.model:
+    if not _is_model(old_model, twin.model):
         edits.append(Edit(MODEL_PATH, old_model, twin.model))
         parts = {path: {"$metadata": {}} for path in _components_missing(twin, document)}
         # What the inventory set under the old model would stay for ever otherwise.
@@ -56,6 +57,13 @@ def twin_edits(desired: DesiredGraph, twin: Twin, document: Document) -> tuple[E
             put_at(parts.setdefault(missing, {}), path[len(missing) :], after)
     edits += [Edit(path, None, value) for path, value in parts.items()]
     return tuple(edits)
+
+
+def _is_model(model: str, wanted: str) -> bool:
+    """Tell whether a twin has its model, or a later version of it (it was migrated)."""
+    return model == wanted or (
+        path_of(model) == path_of(wanted) and version_of(model) >= version_of(wanted)
+    )
 
 
 def deletion_of_twin(document: Document) -> Change:
@@ -101,7 +109,7 @@ def _managed_paths(desired: DesiredGraph) -> dict[str, tuple[Path, ...]]:
 
 def _as_wanted(twin: Twin, document: Document, paths: tuple[Path, ...]) -> bool:
     """Tell whether an existing twin is as wanted, without saying what is not."""
-    if (document.get("$metadata") or {}).get("$model") != twin.model:
+    if not _is_model((document.get("$metadata") or {}).get("$model", ""), twin.model):
         return False
     properties = twin.properties
     for path in paths:

@@ -171,6 +171,16 @@ def test_a_component_that_is_not_there_is_made_when_the_model_changes() -> None:
     )
 
 
+def test_a_twin_that_was_migrated_to_a_later_version_is_not_taken_back() -> None:
+    desired = mapped().desired
+    graph = as_documents(desired)
+    document = graph.twin("S1")
+    assert document is not None
+    document["$metadata"] = {"$model": SITE.replace(";1", ";2")}
+
+    assert diff(desired, graph) == ()
+
+
 def test_what_the_old_model_had_from_the_inventory_goes_with_it() -> None:
     graph = as_documents(mapped().desired)
     moved = [{**ROUTERS[0], "id": "S2"}, ROUTERS[1]]
