@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sync_agent.dtdl.adt_profile import check_adt
+from sync_agent.dtdl.adt_profile import ADT, check_adt, check_adt_count
 from sync_agent.dtdl.compatibility import Comparison, compare
 from sync_agent.dtdl.diagnostics import Diagnostic
 from sync_agent.dtdl.dtmi import path_of, version_of
@@ -21,8 +21,6 @@ from sync_agent.errors import ConflictError, ModelError
 from sync_agent.ports.twin_store import ModelStore
 from sync_agent.sources.model_folder import read_models, refuse_faulty
 from sync_agent.twins.twin import Document
-
-MODELS_PER_CALL = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,7 @@ def check_models(
     """
     folder = read_models(path)
     registry = ModelRegistry((*deployed, *folder.interfaces))
-    findings = list(folder.diagnostics)
+    findings = [*folder.diagnostics, *check_adt_count(registry)]
     faulty = {finding.model for finding in findings}
     for interface in folder.interfaces:
         findings += check_adt(registry, interface)
@@ -225,7 +223,7 @@ def _batches(
     batch: list[Interface] = []
     for group in here.upload_groups():
         fresh = [here.interface(model) for model in group if model not in deployed]
-        if batch and len(batch) + len(fresh) > MODELS_PER_CALL:
+        if batch and len(batch) + len(fresh) > ADT.models_per_call_max:
             yield tuple(batch)
             batch = []
         batch += fresh

@@ -39,7 +39,6 @@ from sync_agent.twins.twin import Document, Relationship, Twin
 REQUEST_MAX_S = 60.0
 CONNECT_MAX_S = 10.0
 PAGE_ROWS = 1_000
-MODELS_PER_CALL = 250
 CONNECTIONS_MAX = 128
 RETRY_WAIT_MAX_S = 30.0
 

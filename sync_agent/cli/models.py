@@ -80,6 +80,7 @@ def validate(
     from dataclasses import asdict
 
     from sync_agent.agent.deploy_models import check_models
+    from sync_agent.dtdl.adt_profile import ignored_by_adt
     from sync_agent.report.sarif import sarif
 
     place = path or load_settings(ctx).models.path
@@ -97,6 +98,8 @@ def validate(
         print_rows(rows, _FINDINGS, output=shape)
     else:
         print_line(f"{len(interfaces)} models in {place} are valid.")
+        for feature, count in sorted(ignored_by_adt(interfaces).items()):
+            print_line(f"Azure Digital Twins does nothing with `{feature}` ({count} times).")
     raise typer.Exit(EXIT_ERROR if findings else EXIT_OK)
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from sync_agent.agent.deploy_models import (
-    MODELS_PER_CALL,
     apply_models,
     check_models,
     compare_models,
@@ -16,11 +15,14 @@ from sync_agent.agent.deploy_models import (
 )
 from sync_agent.agent.outdated_models import pairs_to_migrate
 from sync_agent.agent.retire_models import decommission, delete, plan_retirement
+from sync_agent.dtdl.adt_profile import ADT
 from sync_agent.errors import ConflictError, ModelError
 from sync_agent.migration.rules import Pair
 from sync_agent.twins.twin import Document, Twin
 from tests.memory_service import MemoryService
 from tests.unit.dtdl.documents import component, interface, prop
+
+A_CALL = ADT.models_per_call_max
 
 
 def folder(path: Path, *models: Document) -> Path:
@@ -36,16 +38,16 @@ def second(*contents: Any, **more: Any) -> Document:
 async def test_missing_models_are_created_bases_first_in_calls_of_limited_size(
     tmp_path: Path,
 ) -> None:
-    many = [interface(id=f"M{n}", extends="dtmi:t:Thing;1") for n in range(MODELS_PER_CALL + 10)]
+    many = [interface(id=f"M{n}", extends="dtmi:t:Thing;1") for n in range(A_CALL + 10)]
     service = MemoryService()
     plan = await plan_models(service, folder(tmp_path, *many, interface()))
     seen: list[int] = []
 
     await apply_models(service, plan, seen.append)
 
-    assert [len(batch) for batch in plan.create] == [MODELS_PER_CALL, 11]
+    assert [len(batch) for batch in plan.create] == [A_CALL, 11]
     assert plan.models[0].id == "dtmi:t:Thing;1"
-    assert seen == [MODELS_PER_CALL, MODELS_PER_CALL + 11]
+    assert seen == [A_CALL, A_CALL + 11]
     assert (await plan_models(service, tmp_path)).create == ()
 
 

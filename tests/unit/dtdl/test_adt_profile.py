@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from sync_agent.dtdl.adt_profile import check_adt
+from sync_agent.dtdl.adt_profile import ADT, check_adt, check_adt_count, ignored_by_adt
 from sync_agent.dtdl.parse import parse_models
 from sync_agent.dtdl.registry import ModelRegistry
 from tests.unit.dtdl.documents import QUANTITATIVE, component, interface, prop
@@ -51,3 +52,18 @@ def test_a_model_that_does_not_go_with_what_is_deployed_is_found() -> None:
     found = check_adt(ModelRegistry([deployed, child]), child)
 
     assert [finding.code for finding in found] == ["nonUniqueImportedPropertyValue"]
+
+
+def test_an_instance_holds_so_many_models_and_no_more() -> None:
+    one = parse_models([interface()]).interfaces[0]
+    many = [replace(one, id=f"dtmi:t:M{number};1") for number in range(ADT.models_max + 1)]
+
+    assert check_adt_count(ModelRegistry(many[:-1])) == ()
+    assert [finding.code for finding in check_adt_count(ModelRegistry(many))] == ["adt:tooMany"]
+
+
+def test_what_the_service_does_nothing_with_is_counted() -> None:
+    telemetry = {"@type": "Telemetry", "name": "t", "schema": "double"}
+    models = parse_models([interface(prop("a", writable=True), prop("b"), telemetry)]).interfaces
+
+    assert ignored_by_adt(models) == {"telemetry": 1, "writable": 1}
