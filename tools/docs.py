@@ -1,6 +1,7 @@
 """Write the generated pages, or with ``--check`` tell whether the docs are true.
 
-Generated: ``docs/configuration.md`` from the settings, ``docs/cli.md`` from the commands. Checked
+Generated: ``docs/configuration.md`` from the settings, ``docs/cli.md`` from the commands,
+``docs/ontology/`` from the models. Checked
 besides: every link from one page to another leads somewhere, anchors included, and every command
 that the README shows is there, with its options.
 """
@@ -9,12 +10,13 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from sync_agent.agent.settings_text import SettingRow, section_summaries, setting_rows, table_rows
 from sync_agent.cli.main import COMMANDS, build, load_command
+from tools.ontology_pages import pages
 
 ROOT = Path(__file__).parent.parent
 GENERATED = "<!-- Written by `make docs`; do not edit. -->"
@@ -114,17 +116,19 @@ def _name(parameter: Any) -> str:
     return ", ".join(f"`{option}`" for option in [*parameter.opts, *parameter.secondary_opts])
 
 
-PAGES: dict[Path, Callable[[], str]] = {
-    ROOT / "docs/configuration.md": configuration_page,
-    ROOT / "docs/cli.md": command_page,
-}
-"""Every generated page and what writes it."""
+def generated_pages() -> dict[Path, str]:
+    """Return every generated page by its file."""
+    return {
+        ROOT / "docs/configuration.md": configuration_page(),
+        ROOT / "docs/cli.md": command_page(),
+        **pages(),
+    }
 
 
 def stale_pages() -> Iterator[str]:
     """Yield a sentence for every generated page that is not what it should be."""
-    for path, page in PAGES.items():
-        if not path.exists() or path.read_text(encoding="utf-8") != page():
+    for path, page in generated_pages().items():
+        if not path.exists() or path.read_text(encoding="utf-8") != page:
             yield f"{path.relative_to(ROOT)} is out of date: run `make docs`"
 
 
@@ -194,8 +198,9 @@ def main() -> None:
         for problem in problems:
             print(problem, file=sys.stderr)
         sys.exit(1 if problems else 0)
-    for path, page in PAGES.items():
-        path.write_text(page(), encoding="utf-8")
+    for path, page in generated_pages().items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(page, encoding="utf-8")
         print(f"Wrote {path.relative_to(ROOT)}")
 
 
