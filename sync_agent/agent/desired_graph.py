@@ -1,22 +1,38 @@
-"""The graph that should be, read from the source the settings name and mapped against the models.
+"""The graph that should be, read from the sources the settings name and mapped against the models.
 
-It is what a plan is made from, whatever the source: the graph, what of the source was really read,
-a digest of what was read, and what could not be used. Files are read in a thread; nothing is kept
-between two readings.
+It is what a plan is made from, whatever the sources: the graph, what of them was really read, a
+digest of what was read and how it was mapped, and what could not be used. Sources are read side by
+side, mapped in a thread. One of several sources that does not answer leaves its scopes unread; the
+others go on.
+
+A reader that is kept lets its sources fetch only what changed since the last reading.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
-from sync_agent.agent.settings import Settings, required
+from sync_agent.agent.inventory_sources import NamedSource, sources_of
+from sync_agent.agent.settings import Settings
 from sync_agent.dtdl.registry import ModelRegistry
+from sync_agent.errors import ServiceError, SyncAgentError
 from sync_agent.inventory.desired import DesiredGraph
-from sync_agent.inventory.mapping import Mapping, check_columns, map_records, parse_mapping
-from sync_agent.inventory.record import Coverage, RecordDiagnostic
-from sync_agent.sources.folder import read_folder
+from sync_agent.inventory.mapping import (
+    MappedGraph,
+    Mapping,
+    Reading,
+    check_columns,
+    map_sources,
+    parse_mapping,
+)
+from sync_agent.inventory.record import Coverage, RecordDiagnostic, SourceRead
 from sync_agent.sources.text_file import read_text
 
 
@@ -25,7 +41,7 @@ class Desired:
     """What one reading of the inventory gave.
 
     ``coverage`` includes the gaps that unusable records left, ``digest`` is the same for the same
-    content, ``records`` counts what was read.
+    content and mapping, ``records`` counts what was read.
     """
 
     graph: DesiredGraph
@@ -35,26 +51,106 @@ class Desired:
     diagnostics: tuple[RecordDiagnostic, ...] = ()
 
 
+class InventoryReader:
+    """All sources of an inventory, from one reading to the next.
+
+    Use as an async context manager.
+    """
+
+    def __init__(self, sources: Sequence[NamedSource]) -> None:
+        """Prepare; nothing is read yet."""
+        self._sources = tuple(sources)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Return a reader of the sources the settings name.
+
+        Raises:
+            SettingsError: there is none, or one cannot be as it is set.
+        """
+        return cls(sources_of(settings.inventory))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for named in self._sources:
+            await named.source.close()
+
+    async def check(self) -> tuple[tuple[str, str], ...]:
+        """Return of each source its name and what answered.
+
+        Raises:
+            SyncAgentError: one does not answer, or cannot be used.
+        """
+        return tuple([(named.name, await named.source.check()) for named in self._sources])
+
+    async def read(self, registry: ModelRegistry) -> Desired:
+        """Read and map the inventory.
+
+        Raises:
+            InputError: a mapping or a source cannot be used at all.
+            ServiceError: no source answers.
+        """
+        texts = [await asyncio.to_thread(read_text, named.mapping) for named in self._sources]
+        mappings = [
+            parse_mapping(text, place=str(named.mapping))
+            for text, named in zip(texts, self._sources, strict=True)
+        ]
+        reads = await self._read_all(mappings)
+        for mapping, read in zip(mappings, reads, strict=True):
+            check_columns(mapping, read.columns, read.open_kinds)
+        readings = [
+            Reading(mapping, read.records, named.name, read.coverage, read.gone)
+            for named, mapping, read in zip(self._sources, mappings, reads, strict=True)
+        ]
+        mapped = await asyncio.to_thread(_mapped, readings, registry)
+        coverage = [
+            Coverage(reading.scope(stated.scope), stated.complete, stated.reason)
+            for reading in readings
+            for stated in reading.coverage or ()
+        ]
+        return Desired(
+            graph=mapped.desired,
+            coverage=(*coverage, *mapped.gaps),
+            digest=_digest(self._sources, reads, texts),
+            records=sum(len(read.records) for read in reads),
+            diagnostics=(
+                *(fault for read in reads for fault in read.diagnostics),
+                *mapped.diagnostics,
+            ),
+        )
+
+    async def _read_all(self, mappings: Sequence[Mapping]) -> list[SourceRead]:
+        """Read all sources side by side; one of several that does not answer gave nothing."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(_read(named, mapping))
+                for named, mapping in zip(self._sources, mappings, strict=True)
+            ]
+        results = [task.result() for task in tasks]
+        for result in results:
+            if isinstance(result, SyncAgentError) and not isinstance(result, ServiceError):
+                raise result
+        failures = [result for result in results if isinstance(result, ServiceError)]
+        if len(failures) == len(results):
+            raise failures[0]
+        return [
+            _unread(named, mapping, result) if isinstance(result, SyncAgentError) else result
+            for named, mapping, result in zip(self._sources, mappings, results, strict=True)
+        ]
+
+
 async def read_desired(settings: Settings, registry: ModelRegistry) -> Desired:
-    """Read and map the inventory.
+    """Read and map the inventory once.
 
     Raises:
         SettingsError: its source or its mapping is not set.
-        InputError: the mapping or the source cannot be used at all.
+        InputError: a mapping or a source cannot be used at all.
+        ServiceError: no source answers.
     """
-    source = required(settings.inventory.source, "inventory.source")
-    path = required(settings.inventory.mapping, "inventory.mapping")
-    mapping = await asyncio.to_thread(read_mapping, path)
-    read = await asyncio.to_thread(read_folder, source, mapping.scopes)
-    check_columns(mapping, read.columns)
-    mapped = await asyncio.to_thread(map_records, mapping, read.records, registry)
-    return Desired(
-        graph=mapped.desired,
-        coverage=(*read.coverage, *mapped.gaps),
-        digest=read.digest,
-        records=len(read.records),
-        diagnostics=(*read.diagnostics, *mapped.diagnostics),
-    )
+    async with InventoryReader.of(settings) as reader:
+        return await reader.read(registry)
 
 
 def read_mapping(path: Path) -> Mapping:
@@ -64,3 +160,49 @@ def read_mapping(path: Path) -> Mapping:
         InputError: it cannot be read or is no mapping.
     """
     return parse_mapping(read_text(path), place=str(path))
+
+
+async def _read(named: NamedSource, mapping: Mapping) -> SourceRead | SyncAgentError:
+    try:
+        return await named.source.read(mapping.scopes)
+    except SyncAgentError as error:  # a task group would wrap it
+        return error
+
+
+def _unread(named: NamedSource, mapping: Mapping, error: SyncAgentError) -> SourceRead:
+    """Return a reading that gave nothing and says why."""
+    remedy = error.remedy or "try again; nothing that comes from it is deleted"
+    return SourceRead(
+        coverage=tuple(Coverage(scope, False, error.message) for scope in mapping.scopes),
+        columns=dict.fromkeys(mapping.scopes, ()),
+        diagnostics=(
+            RecordDiagnostic(f"source {named.name}", f"was not read: {error.message}", remedy),
+        ),
+        open_kinds=frozenset(mapping.scopes),
+    )
+
+
+def _mapped(readings: Sequence[Reading], registry: ModelRegistry) -> MappedGraph:
+    with _collector_resting():
+        return map_sources(readings, registry)
+
+
+@contextmanager
+def _collector_resting() -> Iterator[None]:
+    """Keep the garbage collector from walking a growing graph without cycles: half the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _digest(
+    sources: Sequence[NamedSource], reads: Sequence[SourceRead], texts: Sequence[str]
+) -> str:
+    digest = hashlib.sha256()
+    for named, read, text in zip(sources, reads, texts, strict=True):
+        digest.update(f"{named.name}\n{read.digest}\n{text}\n".encode())
+    return digest.hexdigest()

@@ -46,7 +46,7 @@ from sync_agent.errors import (
     UnauthorizedError,
     UnreachableError,
 )
-from sync_agent.ports.events import BatchHandler, Event, OutgoingEvent
+from sync_agent.ports.events import BatchHandler, Event, Extent, OutgoingEvent
 
 CLAIM_EVERY_S = 2.0  # how soon a partition whose consumer broke is taken up again
 AUTH_TIMEOUT_S = 10
@@ -175,6 +175,23 @@ class HubReceiver:
             return [str(p) for p in await self._client.get_partition_ids()]
         except Exception as error:
             raise _translated(error, self._address) from error
+
+    async def extents(self) -> Mapping[str, Extent]:
+        """Return what each partition holds at the moment.
+
+        Raises:
+            ServiceError: the hub cannot be reached, does not exist, or refuses the credentials.
+        """
+        extents = {}
+        for partition in await self.partitions():
+            try:
+                properties = await self._client.get_partition_properties(partition)
+            except Exception as error:
+                raise _translated(error, self._address) from error
+            last = int(properties["last_enqueued_sequence_number"])
+            first = int(properties["beginning_sequence_number"])
+            extents[partition] = Extent(last + 1 if properties["is_empty"] else first, last)
+        return extents
 
     async def run(self, on_batch: BatchHandler, *, after: Mapping[str, int]) -> None:
         """Deliver batches until ``close``; see ``ports.events.EventReceiver``.

@@ -29,6 +29,18 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Extent:
+    """The sequence numbers a partition holds: ``last`` was sent last, ``first`` is still kept.
+
+    Of an empty partition ``first`` is one more than ``last``, which is -1 when nothing was ever
+    sent.
+    """
+
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
 class OutgoingEvent:
     """One event to send: to a partition, or by a partition key, or wherever the hub likes.
 
@@ -50,6 +62,10 @@ class EventReceiver(Protocol):
 
     async def partitions(self) -> Sequence[str]:
         """Return the hub's partition ids."""
+        ...
+
+    async def extents(self) -> Mapping[str, Extent]:
+        """Return what each partition holds at the moment."""
         ...
 
     async def run(self, on_batch: BatchHandler, *, after: Mapping[str, int]) -> None:

@@ -157,9 +157,21 @@ class HttpClient:
             ) from None
 
 
-def bearer(token: Callable[[], str], scheme: str = "Bearer") -> Callable[[], Headers]:
-    """Return sign-in headers with a token; ``token`` is asked for each request."""
-    return lambda: {"Authorization": f"{scheme} {token()}"}
+def plain_bearer(_: str) -> str:
+    """Return the usual scheme of a token."""
+    return "Bearer"
+
+
+def bearer(
+    token: Callable[[], str], scheme: Callable[[str], str] = plain_bearer
+) -> Callable[[], Headers]:
+    """Return sign-in headers with a token, asked for each time, under the scheme it goes by."""
+
+    def headers() -> Headers:
+        text = token()
+        return {"Authorization": f"{scheme(text)} {text}"}
+
+    return headers
 
 
 def basic(user: str, password: Callable[[], str]) -> Callable[[], Headers]:

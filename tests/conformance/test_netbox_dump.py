@@ -27,7 +27,7 @@ def dump() -> NetBoxDump:
 
 def source_of(server: InventoryServer, page_size: int = 100) -> NetBoxSource:
     client = HttpClient(
-        server.url, bearer(lambda: server.token, "Token"), timeout_s=10, retry_for_s=2
+        server.url, bearer(lambda: server.token, lambda _: "Token"), timeout_s=10, retry_for_s=2
     )
     return NetBoxSource(client, page_size=page_size, records_max=100_000, full_every_s=3600)
 

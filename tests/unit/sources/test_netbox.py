@@ -37,7 +37,7 @@ def source_of(
     retry_for_s: float = 0,
     clock: Any = time.monotonic,
 ) -> NetBoxSource:
-    authorize = bearer(lambda: server.token, "Token") if server.token else anonymous
+    authorize = bearer(lambda: server.token, lambda _: "Token") if server.token else anonymous
     client = HttpClient(server.url, authorize, timeout_s=5, retry_for_s=retry_for_s)
     return NetBoxSource(
         client, page_size=page_size, records_max=1000, full_every_s=3600, clock_s=clock

@@ -1,0 +1,102 @@
+"""What an event hub holds that was not read yet, as one list: for inventories that come as events.
+
+Where reading stops is known beforehand: the last event each partition held when it was asked. What
+was never read and is no longer kept is a gap, and says so.
+
+Bounds: ``EVENTS_MAX`` a reading, ``wait_max_s`` for all of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from sync_agent.errors import ServiceError, UnreachableError
+from sync_agent.ports.events import Event, EventReceiver
+
+EVENTS_MAX = 1_000_000
+
+
+class EventLog:
+    """The events of one hub in order of partitions, each event once."""
+
+    def __init__(self, connect: Callable[[], EventReceiver], *, wait_max_s: float) -> None:
+        """Prepare; ``connect`` makes a receiver for one reading."""
+        self._connect = connect
+        self._wait_max_s = wait_max_s
+        self._after: dict[str, int] = {}
+        self.gap = ""
+
+    async def check(self) -> str:
+        """Return what the hub holds.
+
+        Raises:
+            ServiceError: it cannot be reached.
+        """
+        receiver = self._connect()
+        try:
+            extents = await receiver.extents()
+        finally:
+            await _release(receiver)
+        held = sum(extent.last - extent.first + 1 for extent in extents.values())
+        return f"{held:,} events in {len(extents)} partitions"
+
+    async def read(self) -> list[Event]:
+        """Return the events since the last reading; ``gap`` says what is missing before them.
+
+        Raises:
+            ServiceError: the hub cannot be read, or not in time.
+        """
+        receiver = self._connect()
+        fresh: list[Event] = []
+        try:
+            waiting = await self._waiting(receiver)
+            if not waiting:
+                return []
+
+            async def take(partition: str, events: Sequence[Event]) -> None:
+                fresh.extend(events)
+                if len(fresh) > EVENTS_MAX:
+                    raise ServiceError(f"the hub holds more than {EVENTS_MAX:,} events")
+                if events and events[-1].sequence_number >= waiting.get(partition, -1):
+                    waiting.pop(partition, None)
+                if not waiting:
+                    await receiver.close()
+
+            async with asyncio.timeout(self._wait_max_s):
+                await receiver.run(take, after=self._after)
+        except TimeoutError:
+            raise UnreachableError(
+                f"the hub's events did not come within {self._wait_max_s:g} s",
+                remedy="try again, or raise timeout_s",
+            ) from None
+        finally:
+            await _release(receiver)
+        for event in fresh:
+            self._after[event.partition] = event.sequence_number
+        return fresh
+
+    async def _waiting(self, receiver: EventReceiver) -> dict[str, int]:
+        """Return the last number to read of each partition that has more, and note gaps."""
+        waiting = {}
+        for partition, extent in sorted((await receiver.extents()).items()):
+            expected = self._after.get(partition, -1) + 1
+            if extent.first > expected and extent.last >= expected:
+                lost = f"events {expected:,} to {extent.first - 1:,} of partition {partition}"
+                self.gap = f"{lost} are no longer kept"
+            if extent.last >= expected and extent.first <= extent.last:
+                waiting[partition] = extent.last
+        return waiting
+
+
+async def _release(receiver: EventReceiver) -> None:
+    """End a receiver; a run that never began is what closes its connection."""
+
+    async def nothing(_partition: str, _events: Sequence[Event]) -> None:
+        return
+
+    await receiver.close()
+    try:
+        await receiver.run(nothing, after={})
+    except ServiceError:
+        return

@@ -1,0 +1,355 @@
+"""TM Forum resource inventory (TMF639 v5) as a source: the list over REST, then its events.
+
+Scopes: ``resources``, and what stands inside them: ``relationships`` (``$resource``,
+``relationshipType``, ``resource.id``), ``places`` (``$resource``, ``role``, ``place.id``) and
+``supporting`` (``$resource``, ``id``). Characteristics are attributes of their resource:
+``characteristic.swVersion``; external identifiers are ``$externalIds``.
+
+The list is read with ``offset`` and ``limit`` up to its ``X-Total-Count``, again in full every
+``full_every_s``. Between, events from files or an event hub are applied: create, attribute value
+change, state change, delete. Without an address the events alone are the inventory. An event older
+than the last word on its resource changes nothing.
+
+Bounds: ``PAGES_MAX``, ``records_max`` resources, ``FILES_MAX`` event files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from sync_agent.errors import InputError, ServiceError
+from sync_agent.inventory.nested import Nested
+from sync_agent.inventory.record import Coverage, Record, RecordDiagnostic, SourceRead
+from sync_agent.sources.event_log import EventLog
+from sync_agent.sources.http_client import HttpClient
+from sync_agent.twins.time import parse_time_ms
+
+PAGES_MAX = 100_000
+FILES_MAX = 100_000
+FILE_BYTES_MAX = 67_108_864
+SCOPES = ("resources", "relationships", "places", "supporting")
+
+_REMEDY = "correct the event, or take it out; docs/sources/tmf639.md shows the form"
+_EVENTS = ("create", "attributevaluechange", "statechange", "delete")
+
+Item = dict[str, Any]
+
+
+@dataclass(slots=True)
+class _Known:
+    """A resource, where it was read, and when that was said (epoch milliseconds)."""
+
+    item: Item
+    place: str
+    said_ms: int
+
+
+@dataclass(slots=True)
+class ResourceSet:
+    """The resources as list and events left them."""
+
+    known: dict[str, _Known] = field(default_factory=dict)
+    deleted_ms: dict[str, int] = field(default_factory=dict)
+
+    def take(self, item: Item, place: str, said_ms: int) -> None:
+        """Note a resource as the list has it."""
+        self.known[item["id"]] = _Known(item, place, said_ms)
+
+    def apply(self, event: Mapping[str, Any], place: str) -> None:
+        """Do what an event says, unless something newer was said.
+
+        Raises:
+            ValueError: it is no event of a resource.
+        """
+        verb, item, at_ms = _read_event(event)
+        id_ = item["id"]
+        known = self.known.get(id_)
+        if at_ms < max(known.said_ms if known else -1, self.deleted_ms.get(id_, -1)):
+            return
+        if verb == "delete":
+            self.known.pop(id_, None)
+            self.deleted_ms[id_] = at_ms
+            return
+        base = known.item if known is not None and verb != "create" else {}
+        self.known[id_] = _Known({**base, **item}, place, at_ms)
+        self.deleted_ms.pop(id_, None)
+
+
+class Tmf639Source:
+    """One resource inventory (port ``InventorySource``)."""
+
+    def __init__(
+        self,
+        *,
+        client: HttpClient | None = None,
+        folder: Path | None = None,
+        log: EventLog | None = None,
+        page_size: int = 500,
+        records_max: int = 2_000_000,
+        full_every_s: float = 3600,
+        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        """Prepare; nothing is asked yet."""
+        self._client = client
+        self._folder = folder
+        self._log = log
+        self._page_size = page_size
+        self._records_max = records_max
+        self._full_every_s = full_every_s
+        self._clock_ms = clock_ms
+        self._resources = ResourceSet()
+        self._listed_ms: int | None = None
+        self._fault: ServiceError | None = None
+        self._faults: list[RecordDiagnostic] = []
+
+    async def check(self) -> str:
+        """Return what answered.
+
+        Raises:
+            InputError: the folder of events is not there.
+            ServiceError: the service does not answer, or refuses us.
+        """
+        said = []
+        if self._client is not None:
+            answer = await self._client.get("resource", {"offset": 0, "limit": 1})
+            total = answer.headers.get("x-total-count", "an unknown number of")
+            said.append(f"{total} resources at {self._client.url}")
+        if self._folder is not None:
+            files = await asyncio.to_thread(_event_files, self._folder)
+            said.append(f"{len(files)} event files in {self._folder}")
+        if self._log is not None:
+            said.append(await self._log.check())
+        return ", ".join(said)
+
+    async def read(self, scopes: Sequence[str]) -> SourceRead:
+        """Return the resources as list and events have them.
+
+        Raises:
+            InputError: there is no such scope, or no folder of events.
+            ServiceError: not even the first page could be read.
+        """
+        for scope in scopes:
+            if scope not in SCOPES:
+                raise InputError(
+                    f"there is no {scope} in a resource inventory",
+                    remedy=f"known: {', '.join(SCOPES)}",
+                )
+        if self._client is not None and self._due():
+            await self._list()
+        self._faults = [] if self._log is None else self._faults
+        if self._folder is not None:
+            await asyncio.to_thread(self._take_files, self._folder)
+        if self._log is not None:
+            for event in await self._log.read():
+                place = f"partition {event.partition} event {event.sequence_number}"
+                self._take_event(event.body, place)
+        return self._as_read(scopes)
+
+    async def close(self) -> None:
+        """Release connections."""
+        if self._client is not None:
+            await self._client.close()
+
+    def _due(self) -> bool:
+        if self._listed_ms is None or self._fault is not None:
+            return True
+        if self._folder is None and self._log is None:
+            return True
+        return self._clock_ms() - self._listed_ms >= self._full_every_s * 1000
+
+    async def _list(self) -> None:
+        """Read the list from its beginning; an error on the way leaves it incomplete."""
+        assert self._client is not None
+        began_ms = self._clock_ms()
+        fresh = ResourceSet()
+        self._fault = None
+        offset = 0
+        for _ in range(PAGES_MAX):
+            try:
+                answer = await self._client.get(
+                    "resource", {"offset": offset, "limit": self._page_size}
+                )
+                items = _page(answer.body, self._client.url)
+            except ServiceError as error:
+                if not fresh.known and not self._resources.known:
+                    raise
+                self._fault = error
+                break
+            for at, item in enumerate(items):
+                fresh.take(item, f"resource[{offset + at}] {item['id']}", began_ms)
+            offset += len(items)
+            total = _total(answer.headers)
+            done = offset >= total if total is not None else answer.status == 200
+            if done or not items:
+                if total is not None and len(fresh.known) != total:
+                    self._fault = ServiceError(
+                        f"the list has {total:,} resources, but gave {len(fresh.known):,}"
+                    )
+                break
+            if offset >= self._records_max:
+                self._fault = ServiceError(
+                    f"there are more than {self._records_max:,} resources",
+                    remedy="raise records_max",
+                )
+                break
+        if self._fault is None or not self._resources.known:
+            self._resources, self._listed_ms = fresh, began_ms
+
+    def _take_files(self, folder: Path) -> None:
+        """Apply the events of all files, in order of time."""
+        read: list[tuple[int, int, Mapping[str, Any], str]] = []
+        for path in _event_files(folder):
+            try:
+                for place, event in _events_of(path):
+                    read.append((_read_event(event)[2], len(read), event, place))
+            except (OSError, ValueError) as error:
+                self._faults.append(RecordDiagnostic(path.name, str(error), _REMEDY))
+        for _, _, event, place in sorted(read, key=lambda entry: entry[:2]):
+            self._resources.apply(event, place)
+
+    def _take_event(self, body: bytes, place: str) -> None:
+        try:
+            event = msgspec.json.decode(body)
+            for item in event if isinstance(event, list) else [event]:
+                self._resources.apply(item, place)
+        except (ValueError, RecursionError) as error:
+            self._faults.append(RecordDiagnostic(place, f"is no event: {error}", _REMEDY))
+
+    def _as_read(self, scopes: Sequence[str]) -> SourceRead:
+        records = [r for known in self._resources.known.values() for r in _records(known, scopes)]
+        faults = list(self._faults)
+        if self._fault is not None and self._client is not None:
+            what = f"was not read whole: {self._fault.message}"
+            remedy = self._fault.remedy or "try again; nothing that comes from it is deleted"
+            faults.append(RecordDiagnostic(f"{self._client.url}/resource", what, remedy))
+        gap = self._log.gap if self._log is not None and self._client is None else ""
+        reason = gap or (str(faults[0]) if faults else "")
+        return SourceRead(
+            records=tuple(records),
+            coverage=tuple(Coverage(s, not reason, reason) for s in dict.fromkeys(scopes)),
+            columns=dict.fromkeys(scopes, ()),
+            diagnostics=tuple(faults),
+            digest=_digest(self._resources.known),
+            open_kinds=frozenset(scopes),
+            gone=frozenset(self._resources.deleted_ms),
+        )
+
+
+def _records(known: _Known, scopes: Sequence[str]) -> Iterator[Record]:
+    item, place = known.item, known.place
+    id_ = item["id"]
+    if "resources" in scopes:
+        characteristics = {
+            part["name"]: part.get("value")
+            for part in _parts(item, "resourceCharacteristic")
+            if isinstance(part.get("name"), str)
+        }
+        external = [p["id"] for p in _parts(item, "externalIdentifier") if "id" in p]
+        attributes = {**item, "characteristic": characteristics, "$externalIds": external}
+        yield Record("resources", id_, Nested(attributes), place)
+    inside = {
+        "relationships": "resourceRelationship",
+        "places": "place",
+        "supporting": "supportingResource",
+    }
+    for scope, name in inside.items():
+        if scope in scopes:
+            for number, part in enumerate(_parts(item, name)):
+                own = {**part, "$resource": id_}
+                if scope == "places":
+                    own.setdefault("place", {k: part.get(k) for k in ("id", "name")})
+                yield Record(scope, f"{id_}/{number}", Nested(own), place)
+
+
+def _parts(item: Mapping[str, Any], name: str) -> Iterator[dict[str, Any]]:
+    parts = item.get(name)
+    yield from (part for part in parts if isinstance(part, dict)) if isinstance(parts, list) else ()
+
+
+def _page(body: Any, url: str) -> list[Item]:
+    """Return the resources of a page.
+
+    Raises:
+        ServiceError: it is no list of resources.
+    """
+    if not isinstance(body, list):
+        raise ServiceError(f"{url}/resource answered no list", remedy="check the base path in url")
+    for item in body:
+        if not isinstance(item, dict) or not isinstance(item.get("id"), str):
+            raise ServiceError(f"{url}/resource gave a resource without an id")
+    return body
+
+
+def _total(headers: Mapping[str, str]) -> int | None:
+    text = headers.get("x-total-count", "")
+    return int(text) if text.isdecimal() else None
+
+
+def _read_event(event: Mapping[str, Any]) -> tuple[str, Item, int]:
+    """Return verb, resource and time of an event.
+
+    Raises:
+        ValueError: it is no event of a resource.
+    """
+    kind = str(event.get("eventType") if isinstance(event, dict) else "")
+    verb = kind.lower().removeprefix("resource").removesuffix("event")
+    if verb not in _EVENTS:
+        raise ValueError(f"its eventType {kind!r} is none of a resource inventory")
+    inner = event.get("event")
+    item = inner.get("resource") if isinstance(inner, dict) else None
+    if not isinstance(item, dict) or not isinstance(item.get("id"), str):
+        raise ValueError(f"{kind} has no resource with an id")
+    at = event.get("eventTime")
+    if not isinstance(at, str):
+        raise ValueError(f"{kind} of {item['id']} has no eventTime")
+    return verb, item, parse_time_ms(at)
+
+
+def _event_files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise InputError(
+            "is not a folder", place=str(folder), remedy="name the folder of the event files"
+        )
+    endings = (".json", ".ndjson", ".jsonl")
+    files = sorted(path for path in folder.iterdir() if path.suffix in endings)
+    if len(files) > FILES_MAX:
+        raise InputError(f"has more than {FILES_MAX:,} event files", place=str(folder))
+    return files
+
+
+def _events_of(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return the events of a file: one, an array, or one a line.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it holds something else.
+    """
+    with path.open("rb") as file:
+        data = file.read(FILE_BYTES_MAX + 1)
+    if len(data) > FILE_BYTES_MAX:
+        raise ValueError(f"is larger than {FILE_BYTES_MAX:,} bytes")
+    try:
+        if path.suffix == ".json":
+            document = msgspec.json.decode(data)
+            items = document if isinstance(document, list) else [document]
+            return [(f"{path.name}[{n}]" if n else path.name, e) for n, e in enumerate(items)]
+        lines = [(n, line) for n, line in enumerate(data.split(b"\n"), 1) if line.strip()]
+        return [(f"{path.name}:{n}", msgspec.json.decode(line)) for n, line in lines]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"is no JSON: {error}") from None
+
+
+def _digest(known: Mapping[str, _Known]) -> str:
+    encoder = msgspec.json.Encoder(order="sorted")
+    digest = hashlib.sha256()
+    for id_ in sorted(known):
+        digest.update(encoder.encode(known[id_].item))
+    return digest.hexdigest()

@@ -1,0 +1,148 @@
+"""Several sources read side by side, and what becomes of one that does not answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sync_agent.agent.desired_graph import InventoryReader, read_desired
+from sync_agent.agent.settings import Settings, load_settings
+from sync_agent.errors import InputError, ServiceError, SettingsError, UnreachableError
+from sync_agent.inventory.record import complete_scopes
+from tests.inventory_server import InventoryServer, serving
+from tests.telecom_mapping import DEVICE, LINK, ROUTER, edge_rule, telecom, twin_rule
+
+DCIM = twin_rule(
+    "devices",
+    DEVICE,
+    'aliases = ["serial:{serial}"]',
+    "[twin.properties]",
+    'displayLabel = "{name}"',
+    id_="device-{id}",
+)
+EMS = (
+    twin_rule("nodes.csv", ROUTER, 'aliases = ["serial:{serial}"]', 'columns = ["softwareVersion"]')
+    + twin_rule("links.csv", LINK)
+    + edge_rule("links.csv", "aEnd", "{a}")
+)
+
+
+def settings_of(folder: Path, url: str, **extra: str) -> Settings:
+    (folder / "dcim.toml").write_text(DCIM)
+    (folder / "ems.toml").write_text(EMS)
+    (folder / "nodes.csv").write_text("id,serial,softwareVersion\nne-1,77,7.2\n")
+    (folder / "links.csv").write_text("id,a\nL1,ne-1\n")
+    more = "".join(f"{key} = {value}\n" for key, value in extra.items())
+    (folder / "sync-agent.toml").write_text(
+        f'[[inventory.sources]]\nname = "dcim"\nkind = "netbox"\nurl = "{url}"\n'
+        f'mapping = "dcim.toml"\nretry_for_s = 0\n{more}'
+        '[[inventory.sources]]\nname = "ems"\nkind = "files"\npath = "."\nmapping = "ems.toml"\n'
+    )
+    return load_settings(folder / "sync-agent.toml", {}, {}).settings
+
+
+BOX = {"id": 5, "name": "core-1", "serial": "77", "last_updated": "2026-01-01T00:00:00Z"}
+
+
+async def test_two_sources_make_one_graph(tmp_path: Path) -> None:
+    async with serving(InventoryServer({"devices": [BOX]})) as server:
+        desired = await read_desired(settings_of(tmp_path, server.url), telecom())
+    assert desired.diagnostics == ()
+    assert desired.records == 3
+    assert complete_scopes(desired.coverage) == {"dcim/devices", "ems/nodes.csv", "ems/links.csv"}
+    twin = desired.graph.twins["device-5"]
+    assert twin.model == ROUTER
+    assert (twin.properties["displayLabel"], twin.properties["softwareVersion"]) == (
+        "core-1",
+        "7.2",
+    )
+    (edge,) = desired.graph.relationships.values()
+    assert edge.target == "device-5"
+
+
+async def test_one_of_several_that_does_not_answer_is_unread_and_the_others_go_on(
+    tmp_path: Path,
+) -> None:
+    desired = await read_desired(settings_of(tmp_path, "http://127.0.0.1:1"), telecom())
+    assert complete_scopes(desired.coverage) == {"ems/nodes.csv", "ems/links.csv"}
+    (fault,) = desired.diagnostics
+    assert fault.place == "source dcim"
+    assert "cannot be reached" in fault.message
+    assert "ne-1" in desired.graph.held  # its id in the other source is not known now
+    assert "L1" in desired.graph.twins
+
+
+async def test_a_wrong_token_names_no_token(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("wrong\n")
+    server = InventoryServer({"devices": [BOX]}, token="right")
+    async with serving(server):
+        settings = settings_of(tmp_path, server.url, auth='"token"', token_file='"token"')
+        desired = await read_desired(settings, telecom())
+        assert "403" in desired.diagnostics[0].message
+        assert "wrong" not in str(desired.diagnostics)
+        (tmp_path / "token").write_text("right\n")  # renewed while the agent runs
+        assert (await read_desired(settings, telecom())).diagnostics == ()
+
+
+async def test_when_no_source_answers_there_is_no_graph(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, "http://127.0.0.1:1")
+    only = settings.inventory.model_copy(update={"sources": settings.inventory.sources[:1]})
+    with pytest.raises(UnreachableError):
+        await read_desired(settings.model_copy(update={"inventory": only}), telecom())
+
+
+async def test_a_mistake_in_a_mapping_is_an_error_and_no_group_of_errors(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, "http://127.0.0.1:1")
+    (tmp_path / "nodes.csv").unlink()
+    with pytest.raises(InputError, match=r"nodes\.csv: is not there"):
+        await read_desired(settings, telecom())
+
+
+async def test_the_digest_changes_with_records_and_with_the_mapping(tmp_path: Path) -> None:
+    async with serving(InventoryServer({"devices": [BOX]})) as server:
+        settings = settings_of(tmp_path, server.url)
+        digests = [(await read_desired(settings, telecom())).digest for _ in range(2)]
+        assert digests[0] == digests[1]
+        (tmp_path / "ems.toml").write_text("# changed\n" + EMS)
+        digests.append((await read_desired(settings, telecom())).digest)
+        server.tables["devices"][0]["name"] = "other"
+        digests.append((await read_desired(settings, telecom())).digest)
+    assert len(set(digests)) == 3
+
+
+async def test_a_reader_that_is_kept_asks_for_what_changed(tmp_path: Path) -> None:
+    async with serving(InventoryServer({"devices": [BOX]})) as server:
+        async with InventoryReader.of(settings_of(tmp_path, server.url)) as reader:
+            await reader.read(telecom())
+            server.requests.clear()
+            await reader.read(telecom())
+        assert "last_updated__gte" in server.asked("/api/dcim/devices/")[0]
+
+
+async def test_check_tells_what_answers(tmp_path: Path) -> None:
+    async with serving(InventoryServer(version="4.2.1")) as server:
+        async with InventoryReader.of(settings_of(tmp_path, server.url)) as reader:
+            (dcim, said), (ems, _) = await reader.check()
+        assert (dcim, ems) == ("dcim", "ems")
+        assert said == f"NetBox 4.2.1 at {server.url}"
+
+
+async def test_what_answers_and_is_no_netbox_is_told(tmp_path: Path) -> None:
+    async with serving(InventoryServer(version="")) as server:
+        server.version = None  # type: ignore[assignment]
+        async with InventoryReader.of(settings_of(tmp_path, server.url)) as reader:
+            with pytest.raises(ServiceError, match="is no NetBox"):
+                await reader.check()
+
+
+def test_a_token_over_plain_http_is_refused_at_once(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, "http://netbox.example", auth='"token"', token='"t"')
+    with pytest.raises(SettingsError, match="is not https"):
+        InventoryReader.of(settings)
+
+
+def test_a_sign_in_of_azure_is_refused_elsewhere(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, "https://netbox.example", auth='"default"')
+    with pytest.raises(SettingsError, match="is for twin instances"):
+        InventoryReader.of(settings)
