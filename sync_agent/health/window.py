@@ -6,11 +6,10 @@ one, or by ``close``; it is scored, and its band (good, degraded, critical) beco
 - A state gets worse when ``breaches`` of the last ``of`` verdicts are at least that bad, and better
   after ``clean`` verdicts in a row that are better.
 - A period without data gives no verdict: it is neither a breach nor clean, and "the last three"
-means the
-  last three periods *with* data. (Elements that report every 64 s leave a minute out now and then.)
+  means the last three periods *with* data. (Elements that report every 64 s leave a minute out now
+  and then.)
 - After ``STALE_PERIODS`` whole periods without data a healthy element is ``unknown``, never green.
-A degraded
-  one stays degraded: silence must not hide a known problem. Data brings the state back.
+  A degraded one stays degraded: silence must not hide a known problem. Data brings the state back.
 - Less than ``COVERAGE_MIN_PCT`` of the KPI weight makes a healthy verdict ``unknown`` too.
 - The twin's own states overrule: administratively locked is ``maintenance``, operationally disabled
   is ``down`` (X.731).
@@ -238,7 +237,7 @@ def _level(
 ) -> HealthState:
     critical = verdicts.count(Band.CRITICAL)
     breaches = critical + verdicts.count(Band.DEGRADED)
-    if critical >= profile.enter.breaches:
+    if critical >= profile.enter.breaches and not_critical < profile.leave.clean:
         return HealthState.CRITICAL
     if level is HealthState.CRITICAL and not_critical < profile.leave.clean:
         return HealthState.CRITICAL

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sync_agent.health.kpi import Kpi
@@ -60,7 +60,13 @@ def test_when_time_is_passed_changes_nothing(
     assert run(profile, rows, stored=False, peeked=True) == plain
 
 
+SHORT = Profile(
+    "m", (Kpi("fade", ("level",), 3, 10, 20),), enter=Enter(breaches=1, of=2), leave=Leave(1)
+)
+
+
 @given(profiles, readings)
+@example(SHORT, [(0, 25), (60_000, 0)])  # a critical period still counted, a clean one after it
 def test_states_follow_the_rule_of_counts(profile: Profile, rows: list[tuple[int, float]]) -> None:
     worst: dict[int, float] = {}
     for time_ms, level in rows:
