@@ -86,7 +86,9 @@ async def patiently(
             continue
 
 
-async def workers(count: int, jobs: Sequence[tuple[Operation, tuple[str, ...]]], *at: object) -> None:
+async def workers(
+    count: int, jobs: Sequence[tuple[Operation, tuple[str, ...]]], *at: object
+) -> None:
     """Make requests ``(operation, twins)`` with so many workers; ``at``: gate, service, party."""
     gate, service, party = at
     waiting = iter(jobs)

@@ -278,7 +278,7 @@ def test_sources_may_come_as_json_from_the_environment() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (("name =", "nmae ="), "inventory.sources[1].nmae is not a known key"),
+        (("name =", "naam ="), "inventory.sources[1].naam is not a known key"),
         (('"gis"\nkind', '"dcim"\nkind'), "two of the sources have the same name"),
         (('kind = "netbox"', 'kind = "netbix"'), "inventory.sources[1].kind"),
         (('token = "s3cret"', ""), "neither token nor token_file is set"),

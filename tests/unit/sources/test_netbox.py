@@ -121,8 +121,8 @@ async def test_a_list_longer_than_allowed_is_not_whole() -> None:
 
 
 async def test_an_unknown_list_is_told_with_those_there_are() -> None:
-    with pytest.raises(InputError, match="there is no list devcies") as raised:
-        await read(InventoryServer(), "devcies")
+    with pytest.raises(InputError, match="there is no list gadgets") as raised:
+        await read(InventoryServer(), "gadgets")
     assert "devices" in raised.value.remedy
 
 

@@ -1,0 +1,190 @@
+"""O-RAN topology events: what they leave behind, and what is wrong with them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sync_agent.inventory.record import SourceRead, complete_scopes
+from sync_agent.sources.event_log import EventLog
+from sync_agent.sources.teiv import TeivSource, read_events
+from tests.unit.sources.memory_hub import MemoryHub
+
+RAN = "o-ran-smo-teiv-ran"
+CELL = f"{RAN}:NRCellDU"
+DU = f"{RAN}:ODUFunction"
+PROVIDES = f"{RAN}:ODUFUNCTION_PROVIDES_NRCELLDU"
+SCOPES = ["NRCellDU", "ODUFunction", "ODUFUNCTION_PROVIDES_NRCELLDU"]
+
+
+def event(verb: str, time: str = "2026-01-01T00:00:00Z", **data: Any) -> dict[str, Any]:
+    return {
+        "specversion": "1.0",
+        "id": "1",
+        "source": "t",
+        "type": f"topology-inventory-ingestion.{verb}",
+        "time": time,
+        "data": data,
+    }
+
+
+def cell(number: int, **attributes: Any) -> dict[str, Any]:
+    return {"id": f"c{number}", "attributes": attributes, "sourceIds": [f"n{number}"]}
+
+
+FIRST = event(
+    "create",
+    entities=[{CELL: [cell(1, nRPCI=400, nRTAC=40), cell(2)], DU: [{"id": "du1"}]}],
+    relationships=[{PROVIDES: [{"id": "r1", "aSide": "du1", "bSide": "c1"}]}],
+)
+
+
+async def read(folder: Path, *events: Any) -> SourceRead:
+    for number, item in enumerate(events):
+        text = item if isinstance(item, str) else json.dumps(item)
+        (folder / f"{number:03}.json").write_text(text)
+    return await TeivSource(folder=folder).read(SCOPES)
+
+
+def by_id(read: SourceRead) -> dict[str, Any]:
+    return {record.id: record.attributes for record in read.records}
+
+
+async def test_entities_and_relationships_are_records_of_their_types(tmp_path: Path) -> None:
+    found = await read(tmp_path, FIRST)
+    records = by_id(found)
+    assert records["c1"]["nRPCI"] == 400
+    assert records["c1"]["$sourceIds"] == ["n1"]
+    assert records["c1"]["$module"] == RAN
+    assert records["r1"]["$aSide"] == "du1"
+    assert {r.kind for r in found.records} == set(SCOPES)
+    assert complete_scopes(found.coverage) == set(SCOPES)
+
+
+async def test_a_merge_changes_what_it_names_and_keeps_the_rest(tmp_path: Path) -> None:
+    change = event("merge", "2026-01-02T00:00:00Z", entities=[{CELL: [cell(1, nRPCI=7)]}])
+    records = by_id(await read(tmp_path, FIRST, change))
+    assert (records["c1"]["nRPCI"], records["c1"]["nRTAC"]) == (7, 40)
+
+
+async def test_events_count_in_order_of_time_and_not_of_names(tmp_path: Path) -> None:
+    late = event("merge", "2026-01-03T00:00:00Z", entities=[{CELL: [cell(1, nRPCI=3)]}])
+    early = event("merge", "2026-01-02T00:00:00Z", entities=[{CELL: [cell(1, nRPCI=2)]}])
+    assert by_id(await read(tmp_path, late, early, FIRST))["c1"]["nRPCI"] == 3
+
+
+@pytest.mark.parametrize("form", [[{CELL: [{"id": "c1"}]}], [{CELL: ["c1"]}], ["c1"]])
+async def test_a_delete_removes_an_entity_and_what_leads_to_it(
+    tmp_path: Path, form: list[Any]
+) -> None:
+    gone = event("delete", "2026-01-02T00:00:00Z", entities=form)
+    found = await read(tmp_path, FIRST, gone)
+    assert set(by_id(found)) == {"c2", "du1"}
+    assert found.gone == {"c1"}
+
+
+async def test_what_comes_back_is_not_gone(tmp_path: Path) -> None:
+    gone = event("delete", "2026-01-02T00:00:00Z", entities=["c2"])
+    back = event("merge", "2026-01-03T00:00:00Z", entities=[{CELL: [cell(2)]}])
+    found = await read(tmp_path, FIRST, gone, back)
+    assert "c2" in by_id(found)
+    assert found.gone == frozenset()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "topology-inventory-ingestion.merge",
+        "topology-inventory-ingestion-merge",
+        "ran-logical-topology.merge",
+    ],
+)
+def test_the_verb_is_the_last_part_of_a_type_however_it_is_spelt(kind: str) -> None:
+    (read,) = read_events(json.dumps({**FIRST, "type": kind}).encode())
+    assert read.verb == "merge"
+
+
+def test_headers_may_stand_outside() -> None:
+    body = json.dumps(FIRST["data"]).encode()
+    (kafka,) = read_events(body, {"ce_type": "x.create", "ce_time": "2026-01-01T00:00:00Z"})
+    assert (kafka.verb, len(kafka.entities)) == ("create", 3)
+    front = b"ce_specversion:::1.0,ce_type:::x-merge,content-type:::application/json,,," + body
+    (console,) = read_events(front)
+    assert console.verb == "merge"
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        ("{", "is no JSON"),
+        ({**FIRST, "type": "x.replace"}, "ends in none of create, merge, delete"),
+        ({**FIRST, "data": 7}, "has no data"),
+        (event("merge", entities=[{CELL: [{"attributes": {}}]}]), "without an id"),
+        (event("merge", entities=[7]), "neither a type with its things nor an id"),
+        (event("merge", entities=[{CELL: [{"id": "x", "attributes": 1}]}]), "are no object"),
+        (event("merge", relationships=[{PROVIDES: [{"id": "x", "aSide": "y"}]}]), "has no bSide"),
+        ("[" * 100_000, "is no JSON"),
+    ],
+)
+async def test_an_event_that_makes_no_sense_is_left_out_whole_and_told(
+    tmp_path: Path, bad: Any, said: str
+) -> None:
+    found = await read(tmp_path, FIRST, bad)
+    (fault,) = found.diagnostics
+    assert fault.place == "001.json"
+    assert said in fault.message
+    assert fault.remedy
+    assert set(by_id(found)) == {"c1", "c2", "du1", "r1"}
+    assert complete_scopes(found.coverage) == frozenset()
+
+
+async def test_the_digest_does_not_depend_on_how_events_were_cut(tmp_path: Path) -> None:
+    whole, parts = tmp_path / "a", tmp_path / "b"
+    whole.mkdir()
+    parts.mkdir()
+    one = await read(whole, event("merge", entities=[{CELL: [cell(1), cell(2)]}]))
+    two = await read(
+        parts,
+        event("merge", entities=[{CELL: [cell(2)]}]),
+        event("merge", entities=[{CELL: [cell(1)]}]),
+    )
+    assert one.digest == two.digest
+
+
+def hub_of(*events: Any, first: int = 0) -> MemoryHub:
+    hub = MemoryHub(first=first)
+    hub.send(*(json.dumps(item).encode() for item in events))
+    return hub
+
+
+async def test_a_hub_is_read_to_its_end_and_then_only_further() -> None:
+    hub = hub_of(FIRST)
+    source = TeivSource(log=EventLog(hub.connect, wait_max_s=5))
+    assert await source.check() == "1 events in 1 partitions"
+    found = await source.read(SCOPES)
+    assert set(by_id(found)) == {"c1", "c2", "du1", "r1"}
+    assert complete_scopes(found.coverage) == set(SCOPES)
+    hub.send(json.dumps(event("delete", entities=["c2"])).encode())
+    again = await source.read(SCOPES)
+    assert set(by_id(again)) == {"c1", "du1", "r1"}
+    assert again.gone == {"c2"}
+    assert hub.delivered == 2
+    assert by_id(await source.read(SCOPES)) == by_id(again)
+
+
+async def test_a_hub_whose_first_events_expired_was_not_read_whole() -> None:
+    source = TeivSource(log=EventLog(hub_of(FIRST, first=100).connect, wait_max_s=5))
+    found = await source.read(SCOPES)
+    assert set(by_id(found)) == {"c1", "c2", "du1", "r1"}
+    assert complete_scopes(found.coverage) == frozenset()
+    assert "events 0 to 99 of partition 0 are no longer kept" in found.coverage[0].reason
+
+
+async def test_an_event_of_a_hub_that_makes_no_sense_is_told_with_its_number() -> None:
+    source = TeivSource(log=EventLog(hub_of(FIRST, {"type": "x"}).connect, wait_max_s=5))
+    found = await source.read(SCOPES)
+    assert found.diagnostics[0].place == "partition 0 event 1"
+    assert complete_scopes(found.coverage) == frozenset()

@@ -1,0 +1,211 @@
+"""A resource inventory over HTTP, and the events that follow its list."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sync_agent.errors import InputError, ServiceError, UnauthorizedError
+from sync_agent.inventory.record import SourceRead, complete_scopes
+from sync_agent.sources.event_log import EventLog
+from sync_agent.sources.http_client import HttpClient, anonymous, basic
+from sync_agent.sources.tmf639 import SCOPES, Tmf639Source
+from tests.inventory_server import InventoryServer, serving
+from tests.unit.sources.memory_hub import MemoryHub
+
+BASE = "/tmf-api/resourceInventoryManagement/v5"
+LIST = f"{BASE}/resource"
+START_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
+
+
+class Clock:
+    now_ms = START_MS
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+
+def resource(id_: str, **fields: Any) -> dict[str, Any]:
+    return {"id": id_, "@type": "PhysicalResource", "name": id_, **fields}
+
+
+def event(kind: str, id_: str, time: str = "2026-01-01T02:00:00Z", **fields: Any) -> dict[str, Any]:
+    return {
+        "eventType": f"Resource{kind}Event",
+        "eventTime": time,
+        "event": {"resource": {"id": id_, **fields}},
+    }
+
+
+def source_of(server: InventoryServer, clock: Any = None, **options: Any) -> Tmf639Source:
+    authorize = basic("me", lambda: "pw") if server.password else anonymous
+    client = HttpClient(f"{server.url}{BASE}", authorize, timeout_s=5, retry_for_s=0)
+    return Tmf639Source(client=client, page_size=2, clock_ms=clock or Clock(), **options)
+
+
+async def read(server: InventoryServer, *scopes: str, **options: Any) -> SourceRead:
+    async with serving(server):
+        source = source_of(server, **options)
+        try:
+            return await source.read(scopes or SCOPES)
+        finally:
+            await source.close()
+
+
+def names(read: SourceRead) -> dict[str, Any]:
+    return {r.id: r.attributes.get("name") for r in read.records if r.kind == "resources"}
+
+
+async def test_the_list_is_read_page_by_page() -> None:
+    server = InventoryServer(resources=[resource(f"r{n}") for n in range(5)], password="me:pw")
+    found = await read(server)
+    assert len(found.records) == 5
+    assert complete_scopes(found.coverage) == set(SCOPES)
+    assert [q["offset"] for q in server.asked(LIST)] == ["0", "2", "4"]
+
+
+async def test_what_stands_inside_a_resource_is_a_record_of_its_own() -> None:
+    router = resource(
+        "r1",
+        place=[
+            {"role": "installedAt", "place": {"id": "S1", "name": "North"}},
+            {"role": "owner", "id": "S2"},
+        ],
+        resourceRelationship=[{"relationshipType": "reliesOn", "resource": {"id": "p1"}}],
+        resourceCharacteristic=[{"name": "swVersion", "value": "7.9.2"}],
+        externalIdentifier=[{"id": "x9", "owner": "ems"}],
+        supportingResource=[{"id": "card1"}],
+    )
+    found = await read(InventoryServer(resources=[router]))
+    by_kind = {record.kind: record.attributes for record in found.records[::-1]}
+    assert by_kind["resources"]["characteristic.swVersion"] == "7.9.2"
+    assert by_kind["resources"]["$externalIds"] == ["x9"]
+    assert by_kind["relationships"]["resource.id"] == "p1"
+    assert by_kind["relationships"]["$resource"] == "r1"
+    assert by_kind["places"]["place.id"] == "S1"
+    assert found.records[3].attributes["place.id"] == "S2"
+    assert by_kind["supporting"]["id"] == "card1"
+
+
+@pytest.mark.parametrize("status", [401, 403, 500])
+async def test_a_list_that_fails_in_the_middle_is_not_whole(status: int) -> None:
+    server = InventoryServer(resources=[resource(f"r{n}") for n in range(5)])
+    server.fail(LIST, 2, status)
+    found = await read(server, "resources")
+    assert len(found.records) == 2
+    assert complete_scopes(found.coverage) == frozenset()
+    assert str(status) in found.diagnostics[0].message
+    assert found.diagnostics[0].place.endswith("/resource")
+
+
+async def test_refused_credentials_are_an_error() -> None:
+    server = InventoryServer(resources=[resource("r1")], password="you:pw")
+    async with serving(server):
+        client = HttpClient(
+            f"{server.url}{BASE}", basic("me", lambda: "x"), timeout_s=5, retry_for_s=0
+        )
+        with pytest.raises(UnauthorizedError):
+            await Tmf639Source(client=client).read(["resources"])
+        await client.close()
+
+
+async def test_a_list_that_fails_later_keeps_what_was_known(tmp_path: Path) -> None:
+    clock = Clock()
+    server = InventoryServer(resources=[resource(f"r{n}") for n in range(5)])
+    async with serving(server):
+        source = source_of(server, clock, folder=tmp_path, full_every_s=10)
+        await source.read(["resources"])
+        clock.now_ms += 60_000
+        server.fail(LIST, 2, 503)
+        found = await source.read(["resources"])
+        assert len(found.records) == 5
+        assert complete_scopes(found.coverage) == frozenset()
+        found = await source.read(["resources"])
+        assert complete_scopes(found.coverage) == {"resources"}
+        await source.close()
+
+
+async def test_events_after_the_list_are_applied_in_order_of_time(tmp_path: Path) -> None:
+    events = [
+        event("Delete", "r1"),
+        event("AttributeValueChange", "r0", name="later", time="2026-01-01T03:00:00Z"),
+        event("StateChange", "r0", operationalState="disabled", name="earlier"),
+        event("Create", "r9", name="new"),
+        event("AttributeValueChange", "r2", name="before the list", time="2025-12-31T00:00:00Z"),
+    ]
+    (tmp_path / "events.ndjson").write_text("\n".join(map(json.dumps, events)))
+    server = InventoryServer(resources=[resource(f"r{n}") for n in range(3)])
+    found = await read(server, "resources", folder=tmp_path)
+    assert names(found) == {"r0": "later", "r2": "r2", "r9": "new"}
+    assert found.records[0].attributes["operationalState"] == "disabled"
+    assert found.records[0].attributes["@type"] == "PhysicalResource"
+    assert found.gone == {"r1"}
+
+
+async def test_a_list_read_after_a_deletion_has_the_last_word(tmp_path: Path) -> None:
+    clock = Clock()
+    (tmp_path / "e.json").write_text(json.dumps(event("Delete", "r0")))
+    server = InventoryServer(resources=[resource("r0")])
+    async with serving(server):
+        source = source_of(server, clock, folder=tmp_path, full_every_s=1)
+        assert names(await source.read(["resources"])) == {}
+        clock.now_ms += 24 * 3_600_000
+        assert names(await source.read(["resources"])) == {"r0": "r0"}
+        await source.close()
+
+
+async def test_events_of_a_hub_alone_are_an_inventory() -> None:
+    hub = MemoryHub()
+    hub.send(json.dumps(event("Create", "r1", name="one")).encode())
+    source = Tmf639Source(log=EventLog(hub.connect, wait_max_s=5))
+    assert names(await source.read(["resources"])) == {"r1": "one"}
+    hub.send(json.dumps(event("Delete", "r1", "2026-01-02T00:00:00Z")).encode(), b"{")
+    found = await source.read(["resources"])
+    assert names(found) == {}
+    assert found.diagnostics[0].place == "partition 0 event 2"
+    assert complete_scopes(found.coverage) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "is no JSON"),
+        ('{"eventType": "ProductCreateEvent"}', "is none of a resource inventory"),
+        (json.dumps({**event("Create", "x"), "event": {}}), "has no resource with an id"),
+        (json.dumps({**event("Create", "x"), "eventTime": None}), "has no eventTime"),
+        (json.dumps({**event("Create", "x"), "eventTime": "today"}), "is not a date-time"),
+        ("[7]", "is none of a resource inventory"),
+    ],
+)
+async def test_a_file_of_events_that_makes_no_sense_is_told(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    (tmp_path / "bad.json").write_text(text)
+    source = Tmf639Source(folder=tmp_path)
+    found = await source.read(["resources"])
+    assert found.diagnostics[0].place == "bad.json"
+    assert said in found.diagnostics[0].message
+    assert complete_scopes(found.coverage) == frozenset()
+
+
+async def test_an_unknown_scope_is_told() -> None:
+    with pytest.raises(InputError, match="there is no devices in a resource inventory"):
+        await Tmf639Source().read(["devices"])
+
+
+async def test_what_is_no_list_is_told() -> None:
+    async with serving(InventoryServer(resources=[{"no": "id"}])) as server:
+        source = source_of(server)
+        with pytest.raises(ServiceError, match="without an id"):
+            await source.read(["resources"])
+        await source.close()
+
+
+async def test_check_tells_how_many_there_are(tmp_path: Path) -> None:
+    async with serving(InventoryServer(resources=[resource("r1")])) as server:
+        source = source_of(server, folder=tmp_path)
+        assert "1 resources at" in await source.check()
+        await source.close()
