@@ -96,7 +96,7 @@ class ChangeMaker:
         except PreconditionError:
             there = await self._twins.get_twin(twin.id)
             ours = there is not None and self._owner.owns_twin(there.properties)
-            edits = tuple(lacks(_document(there), twin)) if there is not None else ()
+            edits = tuple(lacks(there.as_stored(), twin)) if there is not None else ()
             if there is None or there.model != twin.model or (edits and not ours):
                 raise StaleError("it was made by someone else since the plan") from None
             if not edits:
@@ -124,7 +124,7 @@ class ChangeMaker:
                 raise StaleError("it was deleted by someone else since the plan")
             if not self._owner.owns_twin(there.properties):
                 raise StaleError("it was handed to someone else since the plan")
-            change, edits = self._rebased(change, _document(there))
+            change, edits = self._rebased(change, there.as_stored())
             if not edits:
                 return None
             etag = there.etag
@@ -147,7 +147,7 @@ class ChangeMaker:
                 return None
             if not self._owner.owns_twin(there.properties):
                 raise StaleError("it was handed to someone else since the plan")
-            reason = staleness(change, TwinGraph([_document(there)]), self._owner)
+            reason = staleness(change, TwinGraph([there.as_stored()]), self._owner)
             if reason and not self._replans:
                 raise StaleError(f"it was changed by someone else since the plan: {reason}")
             etag = there.etag
@@ -263,12 +263,6 @@ def _moved(edits: Sequence[Edit], document: Document) -> list[str]:
         if not same(value_at(document, edit.path), edit.before)
         and not same(value_at(document, edit.path), edit.after)
     ]
-
-
-def _document(twin: Twin) -> Document:
-    """Return a twin as the document the service has of it."""
-    metadata = {**twin.metadata, "$model": twin.model}
-    return {"$dtId": twin.id, "$etag": twin.etag, **twin.properties, "$metadata": metadata}
 
 
 async def _counts(error: ServiceError) -> bool:

@@ -50,8 +50,9 @@ class ApplyResult:
     """What became of a plan's changes.
 
     ``applied`` counts by action; ``already`` were as wanted before; ``changed`` are the ids of the
-    twins written; ``made`` are the changes as they were made, ``replanned`` those of them that were
-    planned anew; ``stopped`` is the error that ended the run early.
+    twins written; ``settled`` are the changes that are true now, as they were made, ``replanned``
+    those planned anew; ``run`` is the run's number in the journal, if it is in one; ``stopped`` is
+    the error that ended the run early.
     """
 
     applied: Counter[Action] = field(default_factory=Counter)
@@ -59,9 +60,10 @@ class ApplyResult:
     failures: list[Failure] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     changed: set[str] = field(default_factory=set)
-    made: list[Change] = field(default_factory=list)
+    settled: list[Change] = field(default_factory=list)
     replanned: list[str] = field(default_factory=list)
     stopped: SyncAgentError | None = None
+    run: int | None = None
 
     @property
     def complete(self) -> bool:
@@ -175,12 +177,12 @@ class _Run:
                 self._fail(change, error.message)
         else:
             self._note(change, "already" if made is None else "done")
+            self.result.settled.append(change if made is None else made)
             if made is None:
                 self.result.already += 1
             else:
                 self.result.applied[change.action] += 1
                 self.result.changed.update(change.twins[:1])
-                self.result.made.append(made)
 
     def _fail(self, change: Change, reason: str) -> None:
         if change.action is not Action.UPDATE:  # a twin that keeps an old value can be linked to

@@ -12,15 +12,16 @@ from functools import partial
 
 import structlog
 
-from sync_agent.agent.apply_plan import ApplyResult, Progress, apply_plan
+from sync_agent.agent.apply_plan import ApplyResult, Progress
 from sync_agent.agent.desired_graph import Desired, read_desired
-from sync_agent.agent.observe import deployed_models, observe
+from sync_agent.agent.observe import deployed_models
+from sync_agent.agent.policy import reconciler_of
+from sync_agent.agent.reconciler import Reconciler
 from sync_agent.agent.settings import Settings, required
 from sync_agent.dtdl.registry import ModelRegistry
 from sync_agent.inventory.record import RecordDiagnostic
 from sync_agent.ports.twin_store import TwinService
-from sync_agent.reconcile.guard import GuardLimits, check_guards
-from sync_agent.reconcile.plan import Plan, make_plan
+from sync_agent.reconcile.plan import Plan
 
 FAULTS_LOGGED_MAX = 20
 
@@ -29,19 +30,23 @@ _log = structlog.get_logger("sync_agent")
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A plan, and what of the input could not be used for it."""
+    """A plan, what it was made from, and what of the input could not be used for it."""
 
     plan: Plan
-    diagnostics: tuple[RecordDiagnostic, ...]
+    desired: Desired
+
+    @property
+    def diagnostics(self) -> tuple[RecordDiagnostic, ...]:
+        """Return what of the input could not be used."""
+        return self.desired.diagnostics
 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """How the inventory is read and under what limits it is brought to the twins."""
+    """How the inventory is read, and by whom it is brought to the twins."""
 
     read: Callable[[ModelRegistry], Awaitable[Desired]]
-    limits: GuardLimits
-    at_once: int
+    reconciler: Reconciler
 
     async def prepare(self, service: TwinService) -> Prepared:
         """Read source and twins, and plan.
@@ -49,28 +54,32 @@ class Inventory:
         Raises:
             InputError: the mapping or the source cannot be used at all.
             ServiceError: models or twins cannot be read.
+            StoreError: the journal cannot be written.
         """
         desired = await self.read(await deployed_models(service))
-        observed = await observe(service, desired.graph)
-        plan = make_plan(
-            desired.graph,
-            observed,
-            desired.coverage,
-            records=desired.records,
-            digest=desired.digest,
-        )
-        return Prepared(plan, desired.diagnostics)
+        return Prepared(await self.reconciler.plan(desired, service), desired)
 
     async def apply(
-        self, plan: Plan, service: TwinService, *, on_progress: Progress | None = None
+        self,
+        prepared: Prepared,
+        service: TwinService,
+        kind: str,
+        *,
+        on_progress: Progress | None = None,
     ) -> ApplyResult:
-        """Make a plan's changes after its last check.
+        """Make a plan's changes after its last check; what it conflicts with is planned anew.
 
         Raises:
-            GuardError: the plan would delete too much; nothing was written.
+            GuardError: the plan would change too much, or another one is writing; nothing was
+                written.
         """
-        check_guards(plan, self.limits)
-        return await apply_plan(plan, service, at_once=self.at_once, on_progress=on_progress)
+        return await self.reconciler.apply(
+            self.reconciler.guarded(prepared.plan),
+            service,
+            kind,
+            desired=prepared.desired.graph,
+            on_progress=on_progress,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +100,13 @@ class InventoryLoop:
         _log_findings(prepared)
         plan = prepared.plan
         if not plan.changes:
+            self.inventory.reconciler.settle(plan, prepared.desired.graph)
             return ()
         counts = {action.name.lower(): count for action, count in plan.counts().items()}
         if not self.apply:
             _log.info("inventory differs, inventory.apply is off", **counts)
             return ()
-        result = await self.inventory.apply(plan, self.service)
+        result = await self.inventory.apply(prepared, self.service, "run")
         for failure in result.failures[:FAULTS_LOGGED_MAX]:
             _log.error("change failed", element=failure.change.element, reason=failure.reason)
         _log.info(
@@ -114,16 +124,11 @@ def inventory_of(settings: Settings) -> Inventory:
     """Return the inventory the settings name.
 
     Raises:
-        SettingsError: its source or its mapping is not set.
+        SettingsError: there is none.
     """
-    inventory = settings.inventory
-    required(inventory.source, "inventory.source")
-    required(inventory.mapping, "inventory.mapping")
-    return Inventory(
-        read=partial(read_desired, settings),
-        limits=GuardLimits(inventory.max_delete_count, inventory.max_delete_percent),
-        at_once=settings.limits.requests_in_flight,
-    )
+    if not settings.inventory.configured:
+        required(settings.inventory.source, "inventory.source")
+    return Inventory(partial(read_desired, settings), reconciler_of(settings))
 
 
 def _log_findings(prepared: Prepared) -> None:

@@ -12,7 +12,7 @@ One SQLite file beside the agent's state, shared by every command that writes tw
 
 Durability: WAL with ``synchronous=FULL`` - what is stored before a write survives a power cut.
 Bounds: the newest ``RUNS_MAX`` runs are kept; outcomes are stored ``OUTCOMES_AT_ONCE`` at a time.
-Everything is apart by ``scope``: the service's address and the owner's name.
+Everything is apart by the service's address, and what is remembered of twins by owner, too.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from sync_agent.errors import InputError, StoreError
 from sync_agent.inventory.desired import DesiredGraph, Ownership
 from sync_agent.inventory.owner import Owner
 from sync_agent.inventory.paths import Path as PropertyPath
-from sync_agent.reconcile.change import Action, Change
+from sync_agent.reconcile.change import Action, Change, edited
 from sync_agent.reconcile.rules import Accepted
 from sync_agent.twins.twin import Relationship, Twin
 
@@ -41,7 +41,7 @@ LOCK_WAIT_S = 10.0
 _VERSION = 1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS run(
-    id INTEGER PRIMARY KEY AUTOINCREMENT, scope TEXT NOT NULL, kind TEXT NOT NULL,
+    id INTEGER PRIMARY KEY AUTOINCREMENT, instance TEXT NOT NULL, kind TEXT NOT NULL,
     began_ms INTEGER NOT NULL, ended_ms INTEGER, digest TEXT NOT NULL, owner BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS change(
     run INTEGER NOT NULL, number INTEGER NOT NULL, element TEXT NOT NULL, change BLOB NOT NULL,
@@ -89,16 +89,17 @@ class _Rules(msgspec.Struct):
 
 
 class Journal:
-    """The journal file, of one service and one owner (``scope``)."""
+    """The journal file, as far as it is about one service and one owner."""
 
-    def __init__(self, path: Path, scope: str) -> None:
-        """Open or create the file.
+    def __init__(self, path: Path, instance: str, owner: Owner | None = None) -> None:
+        """Open or create the file; without an owner only runs can be read.
 
         Raises:
             StoreError: it cannot be opened, is damaged or of another version.
         """
         self._path = path
-        self._scope = scope
+        self._instance = instance
+        self._scope = f"{instance} {owner.name}" if owner else ""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with self._translated():
@@ -127,8 +128,8 @@ class Journal:
         """Store a run with all of its changes; return its number."""
         with self._transaction() as db:
             cursor = db.execute(
-                "INSERT INTO run(scope, kind, began_ms, digest, owner) VALUES(?,?,?,?,?)",
-                (self._scope, kind, now_ms, digest, _ENCODER.encode(owner)),
+                "INSERT INTO run(instance, kind, began_ms, digest, owner) VALUES(?,?,?,?,?)",
+                (self._instance, kind, now_ms, digest, _ENCODER.encode(owner)),
             )
             run = int(cursor.lastrowid or 0)
             db.executemany(
@@ -166,9 +167,9 @@ class Journal:
     def runs(self, limit: int = RUNS_MAX) -> list[Run]:
         """Return the newest runs, newest first."""
         rows = self._rows(
-            "SELECT id, kind, began_ms, ended_ms, digest, owner FROM run WHERE scope=?"
+            "SELECT id, kind, began_ms, ended_ms, digest, owner FROM run WHERE instance=?"
             " ORDER BY id DESC LIMIT ?",
-            (self._scope, limit),
+            (self._instance, limit),
         )
         return [
             Run(
@@ -197,6 +198,11 @@ class Journal:
             remedy="list them with sync-agent runs; state.journal says which journal is read",
         )
 
+    def owners(self) -> list[Owner]:
+        """Return whose changes there are, the newest first."""
+        found = dict.fromkeys(run.owner for run in self.runs())
+        return list(found)
+
     def changes(self, run: int, outcomes: Sequence[str] = ("", "done")) -> list[Change]:
         """Return a run's changes with one of these outcomes, in order."""
         rows = self._rows("SELECT outcome, change FROM change WHERE run=? ORDER BY number", (run,))
@@ -205,23 +211,28 @@ class Journal:
     # -- the baseline ---------------------------------------------------------------------------
 
     def remember(self, changes: Iterable[Change]) -> None:
-        """Bring the baseline up to changes that were made."""
+        """Bring the baseline up to changes that are true now, and drop tombstones of the deleted.
+
+        An edit of something that is not in the baseline leaves it out: nothing is known of the
+        rest of it.
+        """
         with self._transaction() as db:
             for change in changes:
                 if change.action is Action.DELETE:
-                    db.execute(
-                        "DELETE FROM baseline WHERE scope=? AND element=?",
-                        (self._scope, change.element),
-                    )
+                    for table in ("baseline", "tombstone"):
+                        self._drop(db, table, [change.element])
                 elif change.action is Action.CREATE:
                     self._put_baseline(db, [change.twin or change.edge])
+                else:
+                    self._edit_baseline(db, change)
 
     def rebaseline(
         self, desired: DesiredGraph, *, without: frozenset[str], touched: Iterable[str]
     ) -> None:
         """Store the graph that was made true; elements of ``without`` keep what is stored of them.
 
-        Only the ``touched`` elements are written as long as the rest is known already.
+        Only the ``touched`` elements are written, and those that are not known yet. What was
+        deleted is ``remember``'s matter.
         """
         things: dict[str, Twin | Relationship] = {
             **desired.twins,
@@ -235,10 +246,6 @@ class Journal:
             wanted = {element for element in touched if element in things}
             wanted |= things.keys() - known
             self._put_baseline(db, [things[e] for e in sorted(wanted - without)])
-            db.executemany(
-                "DELETE FROM baseline WHERE scope=? AND element=?",
-                [(self._scope, element) for element in known - things.keys() - without],
-            )
             rules = _Rules(
                 {model: sorted(of.items()) for model, of in desired.ownership.items()},
                 {n: sorted(of) for n, of in desired.relationship_properties.items()},
@@ -277,30 +284,14 @@ class Journal:
             self._rows("SELECT element, since_ms FROM tombstone WHERE scope=?", (self._scope,))
         )
 
-    def mark_absent(
-        self, absent: Iterable[str], present: Iterable[str], *, now_ms: int
-    ) -> list[str]:
-        """Set tombstones where there are none yet; take them from what came back.
-
-        Returns the elements that came back.
-        """
+    def mark_absent(self, absent: Iterable[str], back: Iterable[str], *, now_ms: int) -> None:
+        """Set tombstones where there are none yet, and take them from what came back."""
         with self._transaction() as db:
             db.executemany(
                 "INSERT OR IGNORE INTO tombstone VALUES(?,?,?)",
                 [(self._scope, element, now_ms) for element in absent],
             )
-            there = {
-                row[0]
-                for row in db.execute("SELECT element FROM tombstone WHERE scope=?", (self._scope,))
-            }
-            back = sorted(there.intersection(present))
             self._drop(db, "tombstone", back)
-        return back
-
-    def bury(self, elements: Iterable[str]) -> None:
-        """Drop the tombstones of elements that were deleted."""
-        with self._transaction() as db:
-            self._drop(db, "tombstone", elements)
 
     def accept(self, element: str, differences: Mapping[PropertyPath, Accepted]) -> None:
         """Store differences that a person accepted."""
@@ -350,6 +341,14 @@ class Journal:
                 for thing in things
             ],
         )
+
+    def _edit_baseline(self, db: sqlite3.Connection, change: Change) -> None:
+        for twin, document in db.execute(
+            "SELECT twin, document FROM baseline WHERE scope=? AND element=?",
+            (self._scope, change.element),
+        ).fetchall():
+            thing = (_TWINS if twin else _RELATIONSHIPS).decode(document)
+            self._put_baseline(db, [edited(thing, change.edits)])
 
     def _drop(self, db: sqlite3.Connection, table: str, elements: Iterable[str]) -> None:
         db.executemany(

@@ -11,19 +11,22 @@ document per managed twin and relationship.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from sync_agent.agent.bounded import each
 from sync_agent.dtdl.parse import parse_models
 from sync_agent.dtdl.registry import ModelRegistry
+from sync_agent.errors import NotFoundError
 from sync_agent.inventory.desired import DesiredGraph
 from sync_agent.ports.twin_store import ModelStore, TwinReader
+from sync_agent.reconcile.change import Change
 from sync_agent.twins.graph import TwinGraph
 from sync_agent.twins.twin import Document
 
 IDS_PER_QUERY = 50
 TEXT_CHARS_MAX = 8_000
 QUERIES_AT_ONCE = 8
+POINT_READS_MAX = 5_000
 
 
 async def deployed_models(store: ModelStore) -> ModelRegistry:
@@ -58,6 +61,47 @@ async def observe(reader: TwinReader, desired: DesiredGraph) -> TwinGraph:
             graph.put_twin(twin)
     for end in ("$sourceId", "$targetId"):
         for edge in await _rows(reader, "relationships", end, doomed):
+            graph.put_relationship(edge)
+    return graph
+
+
+async def read_elements(
+    reader: TwinReader, changes: Sequence[Change], *, at_once: int, around: bool = False
+) -> TwinGraph:
+    """Return the twins and relationships that changes are about, as they are now.
+
+    Few are read one by one, which is current at once, more than ``POINT_READS_MAX`` by query, which
+    may lag. ``around`` adds the ends of relationships and what leads to and from the twins.
+
+    Raises:
+        ServiceError: they cannot be read.
+    """
+    twins = {c.twin.id: None for c in changes if c.twin is not None}
+    sources = {c.edge.source: None for c in changes if c.relationship is not None}
+    graph = TwinGraph()
+    if around:
+        for edge in await _rows(reader, "relationships", "$targetId", twins):
+            graph.put_relationship(edge)
+        sources |= twins
+        twins |= {end: None for c in changes for end in c.twins}
+    if len(twins) + len(sources) > POINT_READS_MAX:
+        for twin in await _rows(reader, "digitaltwins", "$dtId", twins):
+            graph.put_twin(twin)
+        for edge in await _rows(reader, "relationships", "$sourceId", sources):
+            graph.put_relationship(edge)
+        return graph
+    for found in await each(twins, reader.get_twin, at_once=at_once):
+        if found is not None:
+            graph.put_twin(found.as_stored())
+
+    async def outgoing(source: str) -> list[Document]:
+        try:
+            return [edge.as_stored() async for edge in reader.relationships_of(source)]
+        except NotFoundError:
+            return []
+
+    for edges in await each(sources, outgoing, at_once=at_once):
+        for edge in edges:
             graph.put_relationship(edge)
     return graph
 

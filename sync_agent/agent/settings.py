@@ -16,6 +16,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
+from sync_agent.agent.settings_guards import GuardSettings
 from sync_agent.agent.settings_layers import (
     ENVIRONMENT_PREFIX,
     Entry,
@@ -53,6 +54,7 @@ class Settings(Section):
     state: StateSettings = Field(default_factory=StateSettings)
     models: ModelsSettings = Field(default_factory=ModelsSettings)
     inventory: InventorySettings = Field(default_factory=InventorySettings)
+    guards: GuardSettings = Field(default_factory=GuardSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     health: HealthSettings = Field(default_factory=HealthSettings)
     flags: FlagSettings = Field(default_factory=FlagSettings)

@@ -111,6 +111,15 @@ class StateSettings(Section):
     path: Path = Path(".sync-agent/state.db")
     """File of positions, health windows and dead letters; its folder is created when missing."""
 
+    journal: Path | None = None
+    """File of what was changed in the twins and what was there before, shared by all commands; by
+    default `journal.db` beside `path`."""
+
+    @property
+    def journal_path(self) -> Path:
+        """Return where the journal is."""
+        return self.journal or self.path.with_name("journal.db")
+
 
 class ModelsSettings(Section):
     """The DTDL models."""

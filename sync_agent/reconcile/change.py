@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from sync_agent.inventory.paths import Path, value_at
+from sync_agent.inventory.paths import Path, put_at, value_at
 from sync_agent.twins.twin import Document, JsonValue, Relationship, Twin
 
 MODEL_PATH: Path = ("$metadata", "$model")
@@ -140,6 +141,24 @@ def leaves(bag: Mapping[str, JsonValue], parent: Path = ()) -> Iterator[tuple[Pa
             yield from leaves(value, (*parent, name))
         else:
             yield (*parent, name), value
+
+
+def edited(thing: Twin | Relationship, edits: Sequence[Edit]) -> Twin | Relationship:
+    """Return a twin or relationship as it is after edits."""
+    bag: Document = deepcopy(dict(thing.properties))
+    model = ""
+    for edit in edits:
+        if edit.path == MODEL_PATH:
+            model = edit.after
+        elif edit.after is not None:
+            put_at(bag, edit.path, edit.after)
+        else:
+            holder = value_at(bag, edit.path[:-1])
+            if isinstance(holder, dict):
+                holder.pop(edit.path[-1], None)
+    if isinstance(thing, Twin):
+        return replace(thing, model=model or thing.model, properties=bag)
+    return replace(thing, properties=bag)
 
 
 def rebase(edits: Sequence[Edit], document: Mapping[str, JsonValue]) -> tuple[Edit, ...] | None:

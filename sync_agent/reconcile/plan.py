@@ -39,7 +39,8 @@ class Plan:
     ``managed`` is how many twins and relationships the owner has before, ``managed_of`` how many of
     each model and relationship name; ``records`` and ``digest`` say what the source gave when the
     plan was made. ``foreign`` are the ids of twins that are in the way and belong to others,
-    ``absent`` the elements the inventory no longer has, deleted by this plan or not yet.
+    ``absent`` the elements the inventory no longer has, deleted by this plan or not yet, ``left``
+    those that differ and are left as they are by a rule.
     """
 
     owner: Owner
@@ -51,6 +52,7 @@ class Plan:
     managed_of: Mapping[str, int] = field(default_factory=dict)
     foreign: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
 
     def counts(self) -> Mapping[Action, int]:
         """Return how many changes there are of each action."""
@@ -132,8 +134,10 @@ def make_plan(
     paused = hold_paused(changes, observed)
     accepted = hold_accepted(paused.changes, heeded)
     waiting = hold_deletions(accepted.changes, heeded)
+    left: set[str] = set()
     for held in (paused, accepted, waiting):
         warnings += _held_warnings(held)
+        left.update(c.element for of in held.reasons.values() for c in of)
     changes, holding = _unheld(waiting.changes, observed)
     managed = _managed(desired.owner, observed)
     return Plan(
@@ -146,6 +150,7 @@ def make_plan(
         managed_of=dict(sorted(managed.items())),
         foreign=foreign_twins(desired, observed),
         absent=absent,
+        left=tuple(sorted(left)),
     )
 
 

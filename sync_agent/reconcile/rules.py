@@ -84,12 +84,19 @@ def hold_paused(changes: Sequence[Change], observed: TwinGraph) -> HeldBack:
 def hold_accepted(changes: Sequence[Change], rules: PlanRules) -> HeldBack:
     """Hold back what would undo a difference that was accepted."""
     result = HeldBack()
-    for change in changes:
+    moving = moves(changes)
+    missing: set[str] = set()
+    for change in changes:  # twins come before relationships
         accepted = rules.accepted.get(change.element)
-        if not accepted:
+        comes = change.action is Action.CREATE
+        if comes and not missing.isdisjoint(change.twins):
+            result.hold("the deletion of its end was accepted", change)
+        elif not accepted:
             result.changes.append(change)
-        elif change.action is Action.CREATE and WHOLE in accepted:
-            result.hold("its deletion was accepted", change)
+        elif WHOLE in accepted and (comes or change.element in moving):
+            if change.twin is not None:
+                missing.add(change.element)
+            result.hold("accepted as it is", change)
         else:
             left = tuple(
                 edit

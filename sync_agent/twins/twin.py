@@ -47,6 +47,11 @@ class Twin:
         """Return the body of a PUT that creates this twin."""
         return {"$metadata": {"$model": self.model}, **self.properties}
 
+    def as_stored(self) -> Document:
+        """Return the document the service has of this twin, as ``from_document`` reads it."""
+        metadata = {**self.metadata, "$model": self.model}
+        return {"$dtId": self.id, "$etag": self.etag, **self.properties, "$metadata": metadata}
+
 
 @dataclass(frozen=True, slots=True)
 class Relationship:
@@ -88,3 +93,7 @@ class Relationship:
             "$targetId": self.target,
             **self.properties,
         }
+
+    def as_stored(self) -> Document:
+        """Return the document the service has of this relationship."""
+        return {**self.to_document(), "$etag": self.etag}

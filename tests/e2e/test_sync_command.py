@@ -45,7 +45,12 @@ class Bench:
         (self.folder / name).write_text("\n".join(lines) + "\n")
 
     def command(self, *arguments: str) -> tuple[int, str, str]:
-        settings = (f"adt.url={self.url}", "adt.auth=none", "limits.twin_ops_per_s=1000")
+        settings = (
+            f"adt.url={self.url}",
+            "adt.auth=none",
+            "limits.twin_ops_per_s=1000",
+            f"state.path={self.folder.parent / 'state.db'}",
+        )
         flags = [part for setting in settings for part in ("--set", setting)]
         code = run([*flags, "--set", "limits.retry_for_s=0.5", *arguments])
         printed = self._capsys.readouterr()
@@ -274,7 +279,7 @@ def test_a_model_the_service_refuses_to_write_is_a_root_failure(bench: Bench) ->
     assert code == 1
     assert "R1 was not changed" in err
     assert "2 failed, 4 were skipped because of those" in err
-    assert "run sync again" in err
+    assert "run it again" in err
     assert set(bench.twins()) == {"S1", "S2", "L1"}
 
 

@@ -23,6 +23,8 @@ def write(folder: Path, sites: Rows = SITES, links: Rows = LINKS) -> None:
 
 def settings_of(folder: Path, **more: str) -> Settings:
     flags = {
+        "adt.url": "https://twins.test",
+        "state.journal": str(folder / "journal.db"),
         "inventory.source": str(folder),
         "inventory.mapping": str(folder / "mapping.toml"),
         "inventory.max_delete_count": "10",
@@ -112,14 +114,17 @@ def test_a_mapping_that_cannot_be_read_is_told_by_name(
 
 
 def test_the_inventory_is_made_of_the_settings(tmp_path: Path) -> None:
-    flags = {
-        "inventory.source": str(tmp_path),
-        "inventory.mapping": str(tmp_path / "m.toml"),
+    more = {
         "inventory.max_delete_count": "7",
-        "limits.requests_in_flight": "3",
+        "guards.max_change_count": "9",
+        "guards.on_exceeded": "skip-deletes",
+        "guards.never_delete": "dtmi:a;1, dtmi:b",
+        "guards.delete_grace_s": "60",
     }
-    inventory = inventory_of(load_settings(None, flags, {}).settings)
-    assert inventory.limits.max_delete_count == 7
-    assert inventory.at_once == 3
+    policy = inventory_of(settings_of(tmp_path, **more)).reconciler.policy
+    assert (policy.limits.max_delete_count, policy.limits.max_change_count) == (7, 9)
+    assert policy.limits.skip_deletes
+    assert policy.never_delete == {"dtmi:a;1", "dtmi:b"}
+    assert (policy.grace_s, policy.at_once) == (60, 4)
     with pytest.raises(SettingsError, match=r"inventory\.source"):
         inventory_of(load_settings(None, {}, {}).settings)

@@ -1,0 +1,328 @@
+"""Plans and applies under the rules of the house: guards, tombstones, journal, one writer.
+
+Everything that changes twins for the inventory goes through here: a pass of the agent, ``sync``,
+``apply``, ``undo`` and ``drift --revert``. A plan is judged before anything is written; a run holds
+the writer's lease, stands in the journal before its first write, and afterwards the baseline says
+what is true now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sync_agent.agent.apply_change import OnConflict
+from sync_agent.agent.apply_plan import ApplyResult, Progress, apply_plan
+from sync_agent.agent.desired_graph import Desired
+from sync_agent.agent.journal import Journal
+from sync_agent.agent.lease import TwinLease, file_lease
+from sync_agent.agent.observe import observe, read_elements
+from sync_agent.agent.run_record import RunRecord
+from sync_agent.errors import GuardError
+from sync_agent.inventory.desired import DesiredGraph
+from sync_agent.inventory.owner import Owner
+from sync_agent.ports.twin_store import TwinReader, TwinService
+from sync_agent.reconcile.change import Action, Change, moves
+from sync_agent.reconcile.cost import Cost, Rates, cost_of
+from sync_agent.reconcile.diff import diff
+from sync_agent.reconcile.guard import GuardLimits, guarded, refusals
+from sync_agent.reconcile.plan import Plan, in_order, make_plan
+from sync_agent.reconcile.plan_file import PlanFile
+from sync_agent.reconcile.rules import WHOLE, Accepted, PlanRules, hold_accepted
+from sync_agent.reconcile.stale import Stale, stale_elements
+from sync_agent.reconcile.undo import Undo, undo_plan
+
+STALE_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the settings say about changing twins.
+
+    ``instance`` is the service's address, ``lease`` how other writers are kept out, ``holder`` who
+    we are to them.
+    """
+
+    instance: str
+    journal: Path
+    limits: GuardLimits
+    rates: Rates
+    at_once: int
+    grace_s: float = 0.0
+    never_delete: frozenset[str] = frozenset()
+    paused: bool = False
+    lease: str = "file"
+    lease_s: float = 60.0
+    holder: str = "sync-agent"
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """What somebody changed behind the agent's back.
+
+    ``plan`` would revert it. ``unknown`` are twins and relationships that bear the owner's mark
+    although the agent did not make them.
+    """
+
+    plan: Plan
+    unknown: tuple[str, ...] = ()
+
+
+class Reconciler:
+    """Brings twins in line under one policy; ``now_ms`` is the date."""
+
+    def __init__(self, policy: Policy, now_ms: Callable[[], int]) -> None:
+        self.policy = policy
+        self._now_ms = now_ms
+
+    # -- plans ----------------------------------------------------------------------------------
+
+    async def plan(self, desired: Desired, service: TwinService) -> Plan:
+        """Read the twins and plan; elements that are gone or back are noted with the time.
+
+        Raises:
+            ServiceError: twins cannot be read.
+            StoreError: the journal cannot be written.
+        """
+        graph, policy = desired.graph, self.policy
+        observed = await observe(service, graph)
+        with self._journal(graph.owner) as journal:
+            rules = PlanRules(
+                now_ms=self._now_ms(),
+                grace_ms=int(policy.grace_s * 1000),
+                absent_since=journal.absent_since(),
+                never_delete=policy.never_delete,
+                accepted=journal.accepted(),
+            )
+            plan = await asyncio.to_thread(
+                make_plan,
+                graph,
+                observed,
+                desired.coverage,
+                records=desired.records,
+                digest=desired.digest,
+                rules=rules,
+            )
+            back = rules.absent_since.keys() & _elements(graph) if rules.absent_since else ()
+            if back or plan.absent:
+                journal.mark_absent(plan.absent, back, now_ms=rules.now_ms)
+        return plan
+
+    def cost(self, plan: Plan) -> Cost:
+        """Return what applying a plan costs at the quotas."""
+        return cost_of(plan, self.policy.rates)
+
+    def guarded(self, plan: Plan) -> Plan:
+        """Return the plan as it may be applied.
+
+        Raises:
+            GuardError: it may not be applied.
+        """
+        return guarded(plan, self.policy.limits)
+
+    def file(self, plan: Plan) -> PlanFile:
+        """Return a plan with its circumstances, to be kept."""
+        found = refusals(plan, self.policy.limits)
+        return PlanFile(
+            plan,
+            self.policy.instance,
+            self._now_ms(),
+            self.cost(plan),
+            tuple(refusal.message for refusal in found),
+        )
+
+    async def stale(self, plan: Plan, service: TwinReader) -> tuple[Stale, ...]:
+        """Return the elements that changed since a plan was made.
+
+        Raises:
+            ServiceError: they cannot be read.
+        """
+        now = await read_elements(service, plan.changes, at_once=self.policy.at_once)
+        return stale_elements(plan, now)
+
+    # -- runs -----------------------------------------------------------------------------------
+
+    async def apply(
+        self,
+        plan: Plan,
+        service: TwinService,
+        kind: str,
+        *,
+        desired: DesiredGraph | None = None,
+        on_conflict: OnConflict = OnConflict.REPLAN,
+        on_progress: Progress | None = None,
+    ) -> ApplyResult:
+        """Make a plan's changes as one run; ``kind`` is what the journal calls it.
+
+        ``desired`` is the graph the plan was made from, if it is at hand.
+
+        Raises:
+            GuardError: changes are paused, or another writer is at work; nothing was written. Or
+                the lease was lost in the middle of the run.
+            StoreError: the journal cannot be written.
+        """
+        if self.policy.paused:
+            raise GuardError(
+                "changes of twins are paused (guards.paused)",
+                remedy="set guards.paused = false when they may go on",
+            )
+        async with self._lease(service, plan.owner):
+            with self._journal(plan.owner) as journal:
+                record = await asyncio.to_thread(RunRecord, journal, plan, kind, self._now_ms)
+                result = await apply_plan(
+                    plan,
+                    service,
+                    at_once=self.policy.at_once,
+                    on_conflict=on_conflict,
+                    on_progress=on_progress,
+                    record=record,
+                )
+                record.end()
+                result.run = record.run
+                await asyncio.to_thread(_remember, journal, plan, result, desired)
+        return result
+
+    def settle(self, plan: Plan, desired: DesiredGraph) -> None:
+        """Note that everything is as desired without any change."""
+        with self._journal(plan.owner) as journal:
+            _remember(journal, plan, ApplyResult(), desired)
+
+    async def undo(self, run: int, service: TwinService) -> Undo:
+        """Return the plan that takes a run back.
+
+        Raises:
+            InputError: there is no such run.
+            ServiceError: the twins cannot be read.
+        """
+        with self._journal() as journal:
+            found = journal.run(run)
+            made = journal.changes(run)
+        now = await read_elements(service, made, at_once=self.policy.at_once, around=True)
+        return undo_plan(found.owner, made, now)
+
+    # -- drift ----------------------------------------------------------------------------------
+
+    def owners(self) -> list[Owner]:
+        """Return whose twins were changed so far."""
+        with self._journal() as journal:
+            return journal.owners()
+
+    async def drift(self, owner: Owner, service: TwinService) -> Drift:
+        """Return what differs from what the agent last made true.
+
+        Raises:
+            GuardError: nothing was made true yet.
+            ServiceError: the twins cannot be read.
+        """
+        with self._journal(owner) as journal:
+            baseline = journal.baseline(owner)
+            accepted = journal.accepted()
+        if baseline is None:
+            raise GuardError(
+                f"nothing is known yet of the twins of {owner.name}",
+                remedy="drift is told from what was applied last: run sync or apply once",
+            )
+        changes = diff(baseline, await observe(service, baseline))
+        moving = moves(changes)
+        unknown = [
+            c.element for c in changes if c.action is Action.DELETE and c.element not in moving
+        ]
+        rest = [c for c in changes if c.action is not Action.DELETE or c.element in moving]
+        held = hold_accepted(rest, PlanRules(accepted=accepted))
+        return Drift(Plan(owner, in_order(held.changes), records=1), tuple(unknown))
+
+    def accept(self, drift: Drift) -> None:
+        """Note that what drifted shall stay until the inventory says something new."""
+        with self._journal(drift.plan.owner) as journal:
+            for change in drift.plan.changes:
+                journal.accept(change.element, _differences(change))
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    def _journal(self, owner: Owner | None = None) -> Journal:
+        return Journal(self.policy.journal, self.policy.instance, owner)
+
+    @asynccontextmanager
+    async def _lease(self, service: TwinService, owner: Owner) -> AsyncIterator[None]:
+        policy = self.policy
+        if policy.lease == "none":
+            yield
+        elif policy.lease == "file":
+            async with file_lease(policy.journal.with_name(f"{policy.journal.name}.lock")):
+                yield
+        else:
+            lease = TwinLease(
+                service,
+                owner.name,
+                holder=policy.holder,
+                lease_s=policy.lease_s,
+                now_ms=self._now_ms,
+            )
+            async with _stopping_when_lost(lease):
+                yield
+
+
+@asynccontextmanager
+async def _stopping_when_lost(lease: TwinLease) -> AsyncIterator[None]:
+    task = asyncio.current_task()
+    reasons: list[str] = []
+
+    def lost(reason: str) -> None:
+        reasons.append(reason)
+        if task is not None:
+            task.cancel()
+
+    async with lease.held(lost):
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not reasons or task is None or task.uncancel():
+                raise
+            raise GuardError(
+                f"{reasons[0]}; the run was stopped", remedy="run it again: it does what is left"
+            ) from None
+
+
+def refuse_stale(stale: tuple[Stale, ...]) -> None:
+    """Refuse a plan by the elements that changed since.
+
+    Raises:
+        GuardError: there are some.
+    """
+    if not stale:
+        return
+    named = [f"  {s.element}: {s.reason}" for s in stale[:STALE_SHOWN]]
+    if len(stale) > STALE_SHOWN:
+        named.append(f"  and {len(stale) - STALE_SHOWN} more")
+    raise GuardError(
+        "\n".join([f"{len(stale)} element(s) changed since the plan was made:", *named]),
+        remedy="make a new plan, or apply this one with --on-conflict replan",
+    )
+
+
+def _remember(
+    journal: Journal, plan: Plan, result: ApplyResult, desired: DesiredGraph | None
+) -> None:
+    journal.remember(result.settled)
+    if desired is None:
+        return
+    done = {change.element for change in result.settled}
+    without = {change.element for change in plan.changes} - done
+    without |= set(plan.foreign) | set(plan.left)
+    journal.rebaseline(desired, without=frozenset(without), touched=done)
+    gone = [e for e in journal.accepted() if e not in plan.left]
+    if gone:
+        journal.forget_accepted(gone)
+
+
+def _elements(graph: DesiredGraph) -> set[str]:
+    return {*graph.twins, *(f"{source}/{id_}" for source, id_ in graph.relationships)}
+
+
+def _differences(change: Change) -> dict[tuple[str, ...], Accepted]:
+    if change.action is not Action.UPDATE:
+        return {WHOLE: Accepted(None, None)}
+    return {edit.path: Accepted(edit.before, edit.after) for edit in change.edits}

@@ -1,0 +1,107 @@
+"""``sync-agent plan``: what the inventory would change, to be looked at, kept and applied later."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sync_agent.cli import context, plan_view, reading
+from sync_agent.errors import EXIT_CHANGES_PENDING, EXIT_OK, GuardError, InputError
+from sync_agent.report.output import Output, print_fields, print_line
+from sync_agent.report.progress import Progress
+
+if TYPE_CHECKING:
+    from sync_agent.agent.inventory_pass import Inventory, Prepared
+    from sync_agent.agent.settings import Settings
+
+
+def plan(
+    ctx: typer.Context,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File to keep the plan in, for apply.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="File to write the plan to as a page.")
+    ] = None,
+    source: Annotated[
+        Path | None, typer.Option("--source", help="Folder of inventory files (inventory.source).")
+    ] = None,
+    mapping: Annotated[
+        Path | None, typer.Option("--mapping", help="Mapping file (inventory.mapping).")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option("--target", help="Instance to compare with (adt.url).")
+    ] = None,
+    keep_going: Annotated[
+        bool,
+        typer.Option("--keep-going", help="Leave faulty records alone and plan the rest."),
+    ] = False,
+    output: context.OutputOption = Output.TABLE,
+) -> None:
+    """Show what the inventory would change in the twins, and what that costs.
+
+    Nothing is changed. Exit code 0: nothing to do; 2: changes are pending; 1: error.
+    """
+    settings = context.settings(
+        ctx, {"inventory.source": source, "inventory.mapping": mapping, "adt.url": target}
+    )
+    raise typer.Exit(asyncio.run(_plan(settings, out, html, keep_going=keep_going, output=output)))
+
+
+async def _plan(
+    settings: Settings, out: Path | None, html: Path | None, *, keep_going: bool, output: Output
+) -> int:
+    from sync_agent.agent.inventory_pass import inventory_of
+
+    inventory = inventory_of(settings)
+    async with reading.reading(settings) as store:
+        prepared = await inventory.prepare(store)
+    if prepared.diagnostics and not keep_going:
+        raise plan_view.faults(prepared.diagnostics)
+    for fault in prepared.diagnostics:
+        Progress("plan").note(f"not used: {fault}")
+    return _deliver(inventory, prepared, out, html, output)
+
+
+def _deliver(
+    inventory: Inventory, prepared: Prepared, out: Path | None, html: Path | None, output: Output
+) -> int:
+    from sync_agent.reconcile.plan_file import to_document
+    from sync_agent.report.plan_page import plan_page
+
+    reconciler = inventory.reconciler
+    try:
+        made, refusal = reconciler.guarded(prepared.plan), None
+    except GuardError as error:
+        made, refusal = prepared.plan, error
+    file = reconciler.file(made)
+    if out is not None:
+        _write(out, file.to_bytes())
+    if html is not None:
+        _write(html, plan_page(file).encode())
+    if output is Output.JSON:
+        counts = {action.name.lower(): count for action, count in made.counts().items()}
+        diagnostics = [asdict(fault) for fault in prepared.diagnostics]
+        document = {**to_document(file), "counts": counts, "diagnostics": diagnostics}
+        print_fields(document, output=output)
+    else:
+        plan_view.show_plan(made)
+        plan_view.show_cost(file.cost)
+    if refusal is not None:
+        raise refusal
+    if out is not None and output is Output.TABLE:
+        print_line(f"Kept in {out}; sync-agent apply {out} makes exactly these changes.")
+    return EXIT_CHANGES_PENDING if made.changes else EXIT_OK
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise InputError(
+            f"cannot be written: {error.strerror}", place=str(path), remedy="name another file"
+        ) from error

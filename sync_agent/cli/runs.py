@@ -1,0 +1,58 @@
+"""``sync-agent runs``: what was changed in the twins so far, run by run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sync_agent.cli import context
+from sync_agent.report.output import Column, Output, print_line, print_rows
+from sync_agent.twins.time import format_time_ms
+
+_COLUMNS = (
+    Column("run", "RUN", justify="right"),
+    Column("began", "BEGAN"),
+    Column("kind", "BY"),
+    Column("owner", "OWNER"),
+    Column("done", "DONE", justify="right"),
+    Column("already", "ALREADY", justify="right"),
+    Column("failed", "FAILED", justify="right", style="red"),
+    Column("skipped", "SKIPPED", justify="right"),
+    Column("open", "OPEN", justify="right"),
+    Column("ended", "ENDED"),
+)
+
+
+def runs(
+    ctx: typer.Context,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=500, help="Most runs shown.")] = 20,
+    output: context.OutputOption = Output.TABLE,
+) -> None:
+    """List the runs that changed twins, newest first.
+
+    OPEN are changes without a known outcome: the process ended before.
+    """
+    from sync_agent.agent.journal import Journal
+    from sync_agent.agent.settings import required
+
+    settings = context.settings(ctx)
+    with Journal(settings.state.journal_path, required(settings.adt.url, "adt.url")) as journal:
+        found = journal.runs(limit)
+    rows = [
+        {
+            "run": run.id,
+            "began": format_time_ms(run.began_ms),
+            "kind": run.kind,
+            "owner": run.owner.name,
+            **{name: run.outcomes.get(name, 0) for name in ("done", "already", "failed")},
+            "skipped": run.outcomes.get("skipped", 0),
+            "open": run.outcomes.get("", 0),
+            "ended": format_time_ms(run.ended_ms) if run.ended_ms is not None else None,
+        }
+        for run in found
+    ]
+    if rows or output is Output.JSON:
+        print_rows(rows, _COLUMNS, output=output)
+    else:
+        print_line("No run changed anything yet.")
