@@ -21,8 +21,10 @@ from typing import Self
 
 from sync_agent.agent.inventory_sources import NamedSource, sources_of
 from sync_agent.agent.settings import Settings
+from sync_agent.dependency.derive import with_derived
+from sync_agent.dependency.rules import DependencyRules
 from sync_agent.dtdl.registry import ModelRegistry
-from sync_agent.errors import ServiceError, SyncAgentError
+from sync_agent.errors import InputError, ServiceError, SyncAgentError
 from sync_agent.inventory.desired import DesiredGraph
 from sync_agent.inventory.mapping import (
     MappedGraph,
@@ -57,9 +59,12 @@ class InventoryReader:
     Use as an async context manager.
     """
 
-    def __init__(self, sources: Sequence[NamedSource]) -> None:
-        """Prepare; nothing is read yet."""
+    def __init__(
+        self, sources: Sequence[NamedSource], dependency_rules: Path | None = None
+    ) -> None:
+        """Prepare; nothing is read yet. With rules, what they imply is part of the graph."""
         self._sources = tuple(sources)
+        self._dependency_rules = dependency_rules
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -68,7 +73,9 @@ class InventoryReader:
         Raises:
             SettingsError: there is none, or one cannot be as it is set.
         """
-        return cls(sources_of(settings.inventory))
+        inventory = settings.inventory
+        rules = inventory.dependency_rules if inventory.derive_dependencies else None
+        return cls(sources_of(inventory), rules)
 
     async def __aenter__(self) -> Self:
         return self
@@ -105,19 +112,26 @@ class InventoryReader:
             for named, mapping, read in zip(self._sources, mappings, reads, strict=True)
         ]
         mapped = await asyncio.to_thread(_mapped, readings, registry)
+        graph = mapped.desired
+        idle: tuple[RecordDiagnostic, ...] = ()
+        if (path := self._dependency_rules) is not None:
+            texts.append(await asyncio.to_thread(read_text, path))
+            rules, idle = parse_dependency_rules(texts[-1], path, registry)
+            graph = await asyncio.to_thread(with_derived, graph, rules, registry)
         coverage = [
             Coverage(reading.scope(stated.scope), stated.complete, stated.reason)
             for reading in readings
             for stated in reading.coverage or ()
         ]
         return Desired(
-            graph=mapped.desired,
+            graph=graph,
             coverage=(*coverage, *mapped.gaps),
             digest=_digest(self._sources, reads, texts),
             records=sum(len(read.records) for read in reads),
             diagnostics=(
                 *(fault for read in reads for fault in read.diagnostics),
                 *mapped.diagnostics,
+                *idle,
             ),
         )
 
@@ -162,6 +176,21 @@ def read_mapping(path: Path) -> Mapping:
     return parse_mapping(read_text(path), place=str(path))
 
 
+def parse_dependency_rules(
+    text: str, path: Path, registry: ModelRegistry
+) -> tuple[DependencyRules, tuple[RecordDiagnostic, ...]]:
+    """Read rules for the models that are there, and say which can do nothing.
+
+    Raises:
+        InputError: it is no file of rules, or names what a model does not have.
+    """
+    rules = DependencyRules.parse(text, place=str(path))
+    for fault in rules.check(registry):
+        raise InputError(fault, place=str(path), remedy="name what the model has")
+    remedy = "deploy the model, or take the rule out"
+    return rules, tuple(RecordDiagnostic(str(path), idle, remedy) for idle in rules.idle(registry))
+
+
 async def _read(named: NamedSource, mapping: Mapping) -> SourceRead | SyncAgentError:
     try:
         return await named.source.read(mapping.scopes)
@@ -203,6 +232,8 @@ def _digest(
     sources: Sequence[NamedSource], reads: Sequence[SourceRead], texts: Sequence[str]
 ) -> str:
     digest = hashlib.sha256()
-    for named, read, text in zip(sources, reads, texts, strict=True):
-        digest.update(f"{named.name}\n{read.digest}\n{text}\n".encode())
+    for named, read in zip(sources, reads, strict=True):
+        digest.update(f"{named.name}\n{read.digest}\n".encode())
+    for text in texts:
+        digest.update(f"{text}\n".encode())
     return digest.hexdigest()

@@ -235,6 +235,16 @@ class InventorySettings(Section):
     max_delete_percent: Annotated[float, Field(ge=0, le=100)] = 10
     """A pass that would delete a larger share of what it manages than this is refused whole."""
 
+    derive_dependencies: bool = False
+    """Whether typed relationships of the inventory also become `dependsOn`, by
+    `dependency_rules`."""
+
+    dependency_rules: Path = Field(
+        default_factory=lambda: shipped_default("dependencies.toml"),
+        json_schema_extra={"default": "the shipped rules"},
+    )
+    """File of rules by which relationships imply `dependsOn`."""
+
     @property
     def configured(self) -> bool:
         """Tell whether there is an inventory at all."""

@@ -13,6 +13,8 @@ from sync_agent.inventory.record import complete_scopes
 from tests.inventory_server import InventoryServer, serving
 from tests.telecom_mapping import DEVICE, LINK, ROUTER, edge_rule, telecom, twin_rule
 
+FEED = "dtmi:telecom:power:MainsFeed;1"
+
 DCIM = twin_rule(
     "devices",
     DEVICE,
@@ -146,3 +148,54 @@ def test_a_sign_in_of_azure_is_refused_elsewhere(tmp_path: Path) -> None:
     settings = settings_of(tmp_path, "https://netbox.example", auth='"default"')
     with pytest.raises(SettingsError, match="is for twin instances"):
         InventoryReader.of(settings)
+
+
+POWERED = f"""{twin_rule("nodes.csv", ROUTER)}{twin_rule("feeds.csv", FEED)}
+{edge_rule("nodes.csv", "poweredBy", "{feed}")}"""
+
+
+def powered(folder: Path, rules: str = "") -> Settings:
+    (folder / "nodes.csv").write_text("id,feed\nR,F\n")
+    (folder / "feeds.csv").write_text("id\nF\n")
+    (folder / "mapping.toml").write_text(POWERED)
+    (folder / "rules.toml").write_text(rules)
+    given = 'dependency_rules = "rules.toml"\n' if rules else ""
+    (folder / "sync-agent.toml").write_text(
+        '[inventory]\nsource = "."\nmapping = "mapping.toml"\nderive_dependencies = true\n' + given
+    )
+    return load_settings(folder / "sync-agent.toml", {}, {}).settings
+
+
+async def test_typed_relationships_become_dependencies_when_asked(tmp_path: Path) -> None:
+    desired = await read_desired(powered(tmp_path), telecom())
+    edges = desired.graph.relationships
+    assert {(e.source, e.name, e.target) for e in edges.values()} == {
+        ("R", "poweredBy", "F"),
+        ("R", "dependsOn", "F"),
+    }
+    assert desired.diagnostics == ()
+
+
+RULE = f"""[[rule]]
+name = "power"
+relationship = "poweredBy"
+model = "{ROUTER}"
+protection = "partial"
+because = "x"
+"""
+
+
+async def test_own_rules_take_the_place_of_the_shipped_ones(tmp_path: Path) -> None:
+    whole = await read_desired(powered(tmp_path, RULE), telecom())
+    none = await read_desired(powered(tmp_path, RULE.replace("partial", "none")), telecom())
+    assert len(whole.graph.relationships) - len(none.graph.relationships) == 1
+    assert whole.digest != none.digest
+
+
+async def test_rules_about_what_is_not_there_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="has a relationship feeds"):
+        await read_desired(powered(tmp_path, RULE.replace("poweredBy", "feeds")), telecom())
+    idle = await read_desired(powered(tmp_path, RULE.replace("Router", "Modem")), telecom())
+    assert [str(d).partition("rules.toml: ")[2] for d in idle.diagnostics] == [
+        "rule 1 (power) is about dtmi:telecom:transport:Modem;1, which is not there"
+    ]
