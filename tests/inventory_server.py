@@ -6,12 +6,14 @@ goes wrong is said beforehand, by path and offset.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import json
+import threading
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from aiohttp import web
 from sync_agent.sources.netbox import ENDPOINTS
 
 Item = dict[str, Any]
+START_MAX_S = 20.0
 
 
 @dataclass
@@ -126,6 +129,7 @@ _MODELS = {
     "circuits": "provider providernetwork circuittype circuit circuittermination",
     "ipam": "asn prefix ipaddress vlan vrf",
     "tenancy": "tenant",
+    "virtualization": "cluster virtualmachine",
     "wireless": "wirelesslink wirelesslan",
 }
 _LISTS = {
@@ -134,6 +138,7 @@ _LISTS = {
     "consoleport": "console-ports", "consoleserverport": "console-server-ports",
     "powerpanel": "power-panels", "powerfeed": "power-feeds", "powerport": "power-ports",
     "poweroutlet": "power-outlets", "inventoryitem": "inventory-items",
+    "virtualmachine": "virtual-machines",
     "providernetwork": "provider-networks", "circuittype": "circuit-types",
     "circuittermination": "circuit-terminations", "ipaddress": "ip-addresses",
     "wirelesslink": "wireless-links", "wirelesslan": "wireless-lans", "prefix": "prefixes",
@@ -150,7 +155,9 @@ _REFERENCES = {
     "virtual_chassis": "dcim.virtualchassis", "master": "dcim.device", "lag": "dcim.interface",
     "bridge": "dcim.interface", "cable": "dcim.cable", "circuit": "circuits.circuit",
     "provider": "circuits.provider", "provider_network": "circuits.providernetwork",
-    "tenant": "tenancy.tenant", "vrf": "ipam.vrf",
+    "tenant": "tenancy.tenant", "vrf": "ipam.vrf", "cluster": "virtualization.cluster",
+    "primary_ip4": "ipam.ipaddress", "primary_ip6": "ipam.ipaddress",
+    "module_bay": "dcim.modulebay", "module_type": "dcim.moduletype",
 }  # fmt: skip
 
 
@@ -191,6 +198,7 @@ class NetBoxDump:
             else:
                 item[name] = value
         if model == "dcim.device":
+            item["primary_ip"] = item["primary_ip4"] or item["primary_ip6"]
             if new < (4, 0):
                 item["device_role"] = item["role"]
             item["config_context"] = {}
@@ -237,6 +245,8 @@ class NetBoxDump:
             return model
         if name == "role" and model in ("dcim.device", "dcim.rack"):
             return f"{model}role"
+        if name == "role" and model == "virtualization.virtualmachine":
+            return "dcim.devicerole"
         if name == "group" and model == "dcim.site":
             return "dcim.sitegroup"
         if name == "type" and model == "circuits.circuit":
@@ -248,7 +258,10 @@ class NetBoxDump:
             return None
         fields = self.by_model[model][pk]
         brief = {"id": pk, "url": f"/api/{model}/{pk}/", "display": self._display(fields, pk)}
-        return brief | {k: fields[k] for k in ("name", "slug", "cid", "model") if k in fields}
+        if model == "dcim.devicetype":
+            brief["manufacturer"] = self._brief("dcim.manufacturer", fields["manufacturer"])
+        shown = ("name", "slug", "cid", "model", "address")
+        return brief | {k: fields[k] for k in shown if k in fields}
 
     @staticmethod
     def _display(fields: Item, pk: int) -> str:
@@ -271,3 +284,24 @@ def netbox_dump() -> NetBoxDump:
 
 def kinds_of(records: Iterable[Any]) -> Counter[str]:
     return Counter(record.kind for record in records)
+
+
+@contextmanager
+def serving_beside(server: InventoryServer) -> Iterator[InventoryServer]:
+    """Serve from a thread and event loop of its own, for commands that run a loop themselves."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    context = serving(server)
+    try:
+        asyncio.run_coroutine_threadsafe(context.__aenter__(), loop).result(START_MAX_S)
+        try:
+            yield server
+        finally:
+            asyncio.run_coroutine_threadsafe(context.__aexit__(None, None, None), loop).result(
+                START_MAX_S
+            )
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(START_MAX_S)
+        loop.close()

@@ -18,13 +18,19 @@ from sync_agent.inventory.template import Template
 from sync_agent.inventory.toml_lines import KeyLines
 from sync_agent.twins.twin import JsonValue
 
+ANYTHING = "*"
+"""In a condition or a map: every value; in a map every one that has no entry of its own."""
+
 CONTAINMENT = frozenset({"partOf", "locatedIn"})
 """Relationships of the shipped ontology that put one element inside another."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Holds for records whose ``column`` has one of ``values``, or none of them (``negated``)."""
+    """Holds for records whose ``column`` has one of ``values``, or none of them (``negated``).
+
+    The value ``*`` stands for any that is not empty.
+    """
 
     column: str
     values: frozenset[str]
@@ -35,7 +41,9 @@ class Condition:
         value = attributes.get(self.column)
         if isinstance(value, bool):
             value = "true" if value else "false"
-        return (value is not None and str(value) in self.values) is not self.negated
+        text = "" if value is None else str(value)
+        found = text in self.values or (text != "" and ANYTHING in self.values)
+        return (found and value is not None) is not self.negated
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +181,8 @@ def translated(table: Attributes[str, JsonValue], value: JsonValue) -> JsonValue
     text = str(value).lower() if isinstance(value, bool) else str(value)
     if text in table:
         return table[text]
-    if "*" in table:
-        return table["*"]
+    if ANYTHING in table:
+        return table[ANYTHING]
     raise ValueError(f"{text[:60]!r} has no entry in its map")
 
 

@@ -6,7 +6,7 @@ What changed on the way and is evened out here:
 - circuit terminations: ``site`` and ``provider_network`` became ``termination`` (4.2);
 - prefixes, clusters and wireless LANs: ``site`` became ``scope`` (4.2);
 - front ports: ``rear_port`` and ``rear_port_position`` became a list, ``rear_ports`` (4.5);
-- lengths have units; ``length_metres`` is added to cables.
+- lengths have units; ``length_metres`` is added to cables, whose ``type`` is bare text.
 """
 
 from __future__ import annotations
@@ -78,6 +78,7 @@ def _cable(item: Item) -> Item:
     if isinstance(length, int | float) and unit in _METRES:
         metres = float(f"{length * _METRES[unit]:.12g}")
     item["length_metres"] = metres
+    item["type"] = word(item.get("type"))
     for side in ("a_terminations", "b_terminations"):
         if not isinstance(item.get(side), list):
             item[side] = []

@@ -208,6 +208,7 @@ def cable_ends(objects: Objects) -> Iterator[dict[str, Any]]:
                     "object_type": kind,
                     "object_id": number,
                     "device": id_of((end.get("object") or {}).get("device")),
+                    "circuit": id_of((end.get("object") or {}).get("circuit")),
                 }
 
 

@@ -2,8 +2,9 @@
 
 Events create, merge and delete entities and relationships; what they leave behind is the inventory.
 A scope is a type without its module: ``NRCellDU``, ``SECTOR_GROUPS_NRCELLDU``. The attributes of a
-record are the entity's own; beside them ``$id``, ``$type``, ``$module``, ``$sourceIds``,
-``$reliabilityIndicator`` and, of a relationship, ``$aSide`` and ``$bSide``.
+record are the entity's own; beside them ``$id``, ``$type``, ``$module``, ``$sourceIds``, what its
+metadata says (``$reliabilityIndicator``, ``$firstDiscovered``, ``$lastModified``) and, of a
+relationship, ``$aSide`` and ``$bSide``.
 
 The verb is the last part of an event's type, after a point or a hyphen: three spellings of the rest
 are in use. A delete names entities by type, or by bare ids; relationships at a deleted entity go
@@ -290,16 +291,18 @@ def _check_ends(kind: str, body: Mapping[str, Any]) -> None:
 
 def _record(thing: _Thing) -> Record:
     metadata = thing.body.get("metadata")
-    reliability = thing.body.get("reliabilityIndicator")
-    if isinstance(metadata, dict):
-        reliability = metadata.get("reliabilityIndicator", reliability)
+    stated = metadata if isinstance(metadata, dict) else {}
     attributes = {
         **thing.attributes,
         "$id": thing.id,
         "$type": thing.kind,
         "$module": thing.module,
         "$sourceIds": thing.body.get("sourceIds") or [],
-        "$reliabilityIndicator": reliability,
+        "$reliabilityIndicator": stated.get(
+            "reliabilityIndicator", thing.body.get("reliabilityIndicator")
+        ),
+        "$firstDiscovered": stated.get("firstDiscovered"),
+        "$lastModified": stated.get("lastModified"),
         "$aSide": thing.body.get("aSide"),
         "$bSide": thing.body.get("bSide"),
     }
