@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sync_agent.errors import AddressInUseError, SettingsError
-from sync_agent.stub.adt.app import AdtApp
+from sync_agent.stub.adt.app import CUT, AdtApp
 
 BACKLOG = 512
 CONNECTIONS_MAX = 1_000
@@ -29,7 +31,9 @@ STOP_MAX_S = 3
 class HttpServer:
     """Serves one application on one socket of the running event loop."""
 
-    def __init__(self, app: AdtApp, listener: socket.socket) -> None:
+    def __init__(
+        self, app: AdtApp, listener: socket.socket, tls: ssl.SSLContext | None = None
+    ) -> None:
         """Prepare to serve on a bound socket, which is closed with the server."""
         self._listener = listener
         config = uvicorn.Config(
@@ -46,6 +50,8 @@ class HttpServer:
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=STOP_MAX_S,
         )
+        config.load()
+        config.ssl = tls  # uvicorn would load it from files of its own choice of options
         self._server = _QuietServer(config)
         self._serving: asyncio.Task[None] | None = None
 
@@ -111,6 +117,7 @@ class _BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._head_bytes = 0
         super().on_message_begin()
+        self.scope["extensions"] = cast("Any", {CUT: self.transport.abort})
 
     def on_url(self, url: bytes) -> None:
         self._count(len(url))

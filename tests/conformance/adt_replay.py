@@ -23,7 +23,6 @@ Session = list[Exchange]
 Body = dict[str, Any]
 
 VERSION = "api-version=2023-10-31"
-NOT_BUILT = re.compile(r"^/(eventroutes|jobs)\b", re.IGNORECASE)
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
 GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 TRACE = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]")
@@ -51,10 +50,6 @@ def sessions_of(recording: Path) -> list[Session]:
             exchange = json.loads(line)
             sessions.setdefault(exchange["session"], []).append(exchange)
     return [sorted(session, key=lambda e: e["order"]) for session in sessions.values()]
-
-
-def is_built(exchange: Exchange) -> bool:
-    return NOT_BUILT.match(urlsplit(exchange["url"]).path) is None
 
 
 def path_of(exchange: Exchange) -> tuple[str, ...]:

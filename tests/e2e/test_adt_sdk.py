@@ -20,7 +20,7 @@ from azure.core.exceptions import (
     ResourceNotFoundError,
 )
 from azure.core.pipeline.policies import BearerTokenCredentialPolicy, SansIOHTTPPolicy
-from azure.digitaltwins.core import DigitalTwinsClient
+from azure.digitaltwins.core import DigitalTwinsClient, DigitalTwinsEventRoute
 from azure.digitaltwins.core.aio import DigitalTwinsClient as AsyncDigitalTwinsClient
 
 from sync_agent.stub.server import StubOptions, StubServer
@@ -179,10 +179,14 @@ def test_telemetry_is_taken(client: DigitalTwinsClient, twin_id: str) -> None:
         client.publish_telemetry("nobody", {})
 
 
-def test_what_is_not_built_is_told_apart_from_a_passing_failure(client: DigitalTwinsClient) -> None:
-    with pytest.raises(HttpResponseError, match="NotImplemented") as caught:
-        list(client.list_event_routes())
-    assert caught.value.status_code == 501
+def test_event_routes_come_and_go(client: DigitalTwinsClient) -> None:
+    route = DigitalTwinsEventRoute(endpoint_name="telemetry", filter="true")
+    client.upsert_event_route("r1", route)
+    assert client.get_event_route("r1").endpoint_name == "telemetry"
+    assert [route.id for route in client.list_event_routes()] == ["r1"]
+    client.delete_event_route("r1")
+    with pytest.raises(ResourceNotFoundError):
+        client.get_event_route("r1")
 
 
 def test_an_upload_of_the_whole_ontology_is_taken(tmp_path: Path) -> None:

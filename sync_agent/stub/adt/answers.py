@@ -72,11 +72,6 @@ def bad_token() -> Refusal:
     return bad_request("The continuation token is not valid.", "BadRequest")
 
 
-def not_built(operation: str) -> Refusal:
-    """Refuse an operation this stub does not have."""
-    return Refusal(501, "NotImplemented", f"This stub does not have the operation {operation}.")
-
-
 def twin_not_found(twin_id: str) -> Refusal:
     """There is no such twin."""
     return Refusal(
@@ -243,6 +238,35 @@ def twin_connected(twin_id: str) -> Refusal:
         " relationships are deleted. Please ensure that the active relationships on the twin are"
         " deleted. See section on retrieving relationships https://aka.ms/adtv2twins.",
         "RelationshipsNotDeleted",
+    )
+
+
+def endpoint_invalid() -> Refusal:
+    """A route leads to an endpoint that is not there."""
+    return bad_request(
+        "The endpoint provided does not exist or is not active. Check that your endpoint is"
+        " provisioned correctly. See event route documentation (https://aka.ms/ADTv2Routes).",
+        "EventRouteEndpointInvalid",
+    )
+
+
+def filter_invalid(message: str, line: int, position: int) -> Refusal:
+    """The filter of a route cannot be read."""
+    return bad_request(
+        f"The provided filter is invalid. Parsing error, Line={line}, Position={position},"
+        f" Message={message}. See event route documentation for supported values and structure"
+        " (https://aka.ms/ADTv2Routes).",
+        "EventRouteFilterInvalid",
+    )
+
+
+def twin_throttled() -> Refusal:
+    """A twin is written more often than it may be."""
+    return Refusal(
+        429,
+        "TooManyRequests",
+        "Operation could not be completed as too many requests to this twin have been made. Please"
+        " check Retry-After header to retry request.",
     )
 
 

@@ -14,19 +14,31 @@ import asyncio
 import hmac
 import ipaddress
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from urllib.parse import urlsplit
+from dataclasses import dataclass, field
+from urllib.parse import quote, urlsplit
 
 from sync_agent.errors import StoreError
 from sync_agent.stub.adt import answers
 from sync_agent.stub.adt.answers import PatchUnreadable, Refusal, bad_request
+from sync_agent.stub.adt.control import PREFIX, Control
+from sync_agent.stub.adt.delivery import Delivery, Publish
+from sync_agent.stub.adt.faults import FaultProfile
+from sync_agent.stub.adt.guard import ConnectionCutError, Guard
+from sync_agent.stub.adt.job_runner import JobRunner
+from sync_agent.stub.adt.jobs import DELETE, IMPORT, JobDb, JobInProgressError, JobOperations
 from sync_agent.stub.adt.models import ModelOperations
+from sync_agent.stub.adt.operation import API_VERSIONS, operation_of
 from sync_agent.stub.adt.queries import run_query
 from sync_agent.stub.adt.relationships import RelationshipOperations
+from sync_agent.stub.adt.request_log import OTHER, LoggedRequest, RequestLog
+from sync_agent.stub.adt.routes import Notifier, RouteOperations
 from sync_agent.stub.adt.store import TwinDb
 from sync_agent.stub.adt.twins import TwinOperations
 from sync_agent.stub.adt.wire import (
+    JSON,
     Receive,
     Request,
     Response,
@@ -42,31 +54,67 @@ from sync_agent.stub.adt.wire import (
     unreadable,
 )
 
-API_VERSIONS = ("2020-10-31", "2021-06-30-preview", "2022-05-31", "2023-06-30", "2023-10-31")
+CUT = "sync-agent.cut"
+"""The extension of the scope by which the server ends a connection without an answer."""
+
+CHARGE = b"query-charge"
+_JOB_KINDS = {"imports": IMPORT, "deletions": DELETE}
 TURN_MAX_S = 90.0
 """How long a request waits for its turn; longer than a query may take."""
-_ROUTE_WORDS = ("eventroutes", "jobs", "imports", "deletions", "cancel")
 
 _log = logging.getLogger("sync_agent.stub")
+
+
+@dataclass(frozen=True, slots=True)
+class AdtOptions:
+    """How one instance is served.
+
+    With a ``token`` each request must carry it as a bearer token; with ``open_proxy`` those of
+    Explorer, which has none, need not. ``host`` is our name in notifications, ``endpoints`` are
+    hubs by the name of an endpoint, ``blob_hosts`` where jobs may find blobs beside loopback.
+    """
+
+    token: str | None = field(default=None, repr=False)
+    open_proxy: bool = True
+    host: str = "localhost"
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+    blob_hosts: tuple[str, ...] = ()
+    faults: FaultProfile = field(default_factory=FaultProfile)
 
 
 class AdtApp:
     """The ASGI application of one instance."""
 
-    def __init__(self, db: TwinDb, *, token: str | None = None, open_proxy: bool = True) -> None:
-        """Serve what ``db`` holds.
-
-        With a ``token`` each request must carry it as a bearer token; with ``open_proxy`` those of
-        Explorer, which has none, need not.
-        """
+    def __init__(
+        self,
+        db: TwinDb,
+        options: AdtOptions | None = None,
+        *,
+        publish: Publish | None = None,
+        on_profile: Callable[[FaultProfile], None] = lambda _: None,
+    ) -> None:
+        """Serve what ``db`` holds; ``publish`` takes notifications, and without it they wait."""
         self._db = db
-        self._token = token
-        self._open_proxy = open_proxy
-        self._models = ModelOperations(db)
-        self._twins = TwinOperations(db)
-        self._relationships = RelationshipOperations(db)
+        self._options = options or AdtOptions()
         self._turn = asyncio.Lock()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="stub-query")
+        self._log = RequestLog()
+        self._guard = Guard(db, self._options.faults)
+        endpoints = self._options.endpoints
+        self._notifier = Notifier(db, endpoints, self._options.host)
+        self._models = ModelOperations(db)
+        self._twins = TwinOperations(db, self._notifier)
+        self._relationships = RelationshipOperations(db, self._notifier)
+        self._routes = RouteOperations(db, endpoints, self._notifier)
+        jobs = JobDb(db)
+        self._runner = JobRunner(
+            db, jobs, self._turn, self._models, self._twins, self._relationships
+        )
+        self._jobs = JobOperations(jobs, self._runner.start, self._options.blob_hosts)
+        self._control = Control(db, self._guard, self._log, on_profile, self._notifier.forget)
+        self._delivery = (
+            Delivery(db, self._turn, publish, self._log.note_message) if publish else None
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -74,23 +122,40 @@ class AdtApp:
             return
         try:
             request = await read_request(scope, receive)
-            response = self._gate(request) or await self._in_turn(request)
+            response = self._gate(request) or await self._served(request)
         except Refusal as refusal:
             response = refused(refusal)
+        except ConnectionCutError:
+            scope["extensions"][CUT]()
+            await asyncio.sleep(0)  # the server learns of it
+            return
         await send_response(scope, send, response)
+
+    def start(self) -> None:
+        """Begin to deliver notifications, on the running event loop."""
+        if self._delivery is not None:
+            self._delivery.start()
+
+    async def stop(self) -> None:
+        """Stop jobs and deliveries; what they did stays."""
+        await self._runner.stop()
+        if self._delivery is not None:
+            await self._delivery.stop()
 
     def close(self) -> None:
         """End the query that runs, if there is one; no request may follow."""
         self._db.interrupt()
         self._worker.shutdown()
+        self._guard.close()
 
     # -- who may ask ----------------------------------------------------------------------------
 
     def _gate(self, request: Request) -> Response | None:
         """Return the answer to a request that may not pass."""
-        if self._token is not None and not (request.proxied and self._open_proxy):
+        token = self._options.token
+        if token is not None and not (request.proxied and self._options.open_proxy):
             given = request.headers.get(b"authorization", b"")
-            if not hmac.compare_digest(given, f"Bearer {self._token}".encode()):
+            if not hmac.compare_digest(given, f"Bearer {token}".encode()):
                 return unauthorized()
         elif _is_foreign(request):
             raise Refusal(
@@ -100,6 +165,41 @@ class AdtApp:
                 " other than localhost and addresses.",
             )
         return None
+
+    # -- what happens around an operation ---------------------------------------------------------
+
+    async def _served(self, request: Request) -> Response:
+        """Answer a request by its operation, unless the profile of faults has it otherwise."""
+        if request.parts[0].lower() == PREFIX and not request.proxied:
+            async with self._turn:
+                return self._control.respond(request)
+        began = time.perf_counter()
+        operation = operation_of(request.method, request.parts)
+        status, size, fault, units = 0, len(request.body), "", 0.0
+        try:
+            passed = await self._guard.before(request, operation)
+            fault = passed.fault.kind if passed.fault else ""
+            response = passed.response or await self._in_turn(request)
+            status, size = response.status, max(size, len(response.body))
+            units = _charge_of(response)
+            if passed.response is None:
+                self._guard.after(passed, response)
+            return response
+        except Refusal as refusal:
+            status = refusal.status
+            raise
+        except ConnectionCutError:
+            fault = fault or "reset-before"
+            raise
+        finally:
+            name = OTHER if operation is None else operation.name
+            took_ms = round((time.perf_counter() - began) * 1000, 3)
+            entry = LoggedRequest(
+                time.time(), name, request.method, request.path, status, took_ms, fault
+            )
+            self._log.note(entry, size, units)
+            if self._delivery is not None and request.method != "GET":
+                self._delivery.wake()
 
     # -- taking turns ---------------------------------------------------------------------------
 
@@ -133,6 +233,8 @@ class AdtApp:
             return refused(refusal)
         except PatchUnreadable as fault:
             return unreadable(fault)
+        except JobInProgressError as error:
+            return Response(429, error.body(), (JSON,))
         except StoreError as error:
             _log.error("%s; %s", error.message, error.remedy)
             return refused(answers.unavailable("The stub's store failed; its log says why."))
@@ -147,8 +249,16 @@ class AdtApp:
         head = head.lower()
         if request.proxied and head in ("graph", "rbac"):
             raise _nothing_there(request)  # Explorer's own server has these, ADT does not
-        if request.option("api-version") not in API_VERSIONS:
+        version = request.option("api-version")
+        if version not in API_VERSIONS:
             raise bad_request(f"The api-version must be one of {', '.join(API_VERSIONS)}.")
+        operation = operation_of(request.method, request.parts)
+        if operation is not None and not operation.is_in(version):
+            raise bad_request(
+                f"{operation.name} is not in api-version {version}; it came with"
+                f" {operation.since}.",
+                "UnsupportedApiVersion",
+            )
         match (request.method, head, *rest):
             case ("POST", "query"):
                 return self._query(request)
@@ -156,15 +266,18 @@ class AdtApp:
                 return self._route_models(request, rest)
             case (_, "digitaltwins", twin_id, *rest) if twin_id:
                 return self._route_twins(request, twin_id, rest)
-            case (_, "eventroutes" | "jobs", *_):
-                raise answers.not_built(f"{request.method} {_shape(request.parts)}")
+            case (_, "eventroutes", *rest):
+                return self._route_routes(request, rest)
+            case (_, "jobs", kind, *rest) if kind.lower() in ("imports", "deletions"):
+                return self._route_jobs(request, kind.lower(), rest)
             case _:
                 raise _nothing_there(request)
 
     def _query(self, request: Request) -> Response:
-        found = run_query(self._db, request.json(), request.asked)
+        found = run_query(self._guard.queried(), request.json(), request.asked)
+        self._guard.charge(found.charge)
         body = {"value": found.rows, "continuationToken": found.continuation}
-        return json_response(200, body, ((b"query-charge", repr(found.charge).encode()),))
+        return json_response(200, body, ((CHARGE, repr(found.charge).encode()),))
 
     def _route_models(self, request: Request, rest: Sequence[str]) -> Response:
         models = self._models
@@ -231,6 +344,52 @@ class AdtApp:
             case _:
                 raise _no_method(request)
 
+    def _route_routes(self, request: Request, rest: Sequence[str]) -> Response:
+        routes = self._routes
+        match (request.method, *rest):
+            case ("GET",):
+                return listed(request, routes.page(request.asked), "/EventRoutes", link_first=False)
+            case ("GET", route_id):
+                return answered(routes.get(route_id))
+            case ("PUT", route_id):
+                return answered(routes.put(route_id, request.json()))
+            case ("DELETE", route_id):
+                return answered(routes.delete(route_id))
+            case _:
+                raise _no_method(request)
+
+    def _route_jobs(self, request: Request, kind: str, rest: Sequence[str]) -> Response:
+        jobs = self._jobs
+        named = [part if place == 0 else part.lower() for place, part in enumerate(rest)]
+        match (request.method, kind, *named):
+            case ("GET", _):
+                page = jobs.page(_JOB_KINDS[kind], request.asked)
+                return listed(request, page, f"/jobs/{kind}", link_first=False)
+            case ("GET", _, job_id):
+                return answered(jobs.get(_JOB_KINDS[kind], job_id))
+            case ("PUT", "imports", job_id):
+                return answered(jobs.start_import(job_id, request.json()))
+            case ("DELETE", "imports", job_id):
+                return answered(jobs.delete_import(job_id))
+            case ("POST", "imports", job_id, "cancel"):
+                return answered(jobs.cancel_import(job_id))
+            case ("POST", "deletions"):
+                return self._start_delete(request)
+            case _:
+                raise _no_method(request)
+
+    def _start_delete(self, request: Request) -> Response:
+        wanted = request.header(b"operation-id")
+        answer = self._jobs.start_delete(wanted, request.option("timeoutInMinutes"))
+        job_id = answer.body["id"]
+        version = request.option("api-version")
+        place = f"{request.base_url}/jobs/deletions/{quote(job_id, safe='')}?api-version={version}"
+        headers = (
+            (b"operation-location", place.encode()),
+            (b"operation-id", quote(job_id, safe="").encode()),
+        )
+        return json_response(answer.status, answer.body, headers)
+
     def _telemetry(self, request: Request, twin_id: str, component: str | None) -> Response:
         answer = self._twins.send_telemetry(
             twin_id,
@@ -240,6 +399,11 @@ class AdtApp:
             source_time=request.header(b"telemetry-source-time"),
         )
         return answered(answer)
+
+
+def _charge_of(response: Response) -> float:
+    """Return the query units an answer says it cost."""
+    return next((float(value) for name, value in response.headers if name == CHARGE), 0.0)
 
 
 def _is_foreign(request: Request) -> bool:
@@ -278,11 +442,6 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return ipaddress.ip_address(host)
     except ValueError:
         return None
-
-
-def _shape(parts: Sequence[str]) -> str:
-    words = (part.lower() for part in parts)
-    return "".join(f"/{word}" if word in _ROUTE_WORDS else "/{id}" for word in words)
 
 
 def _no_method(request: Request) -> Refusal:

@@ -39,6 +39,10 @@ class ModelOperations:
                 f"{len(body)} models in one request, the most is {MODELS_PER_CALL}.",
                 "LimitExceeded",
             )
+        return self.add_all(body)
+
+    def add_all(self, body: list[Any]) -> Answer:
+        """Create models, however many, all or none."""
         faults = first_faults(body)
         parsed = parse_models(body)
         if faults or parsed.diagnostics:

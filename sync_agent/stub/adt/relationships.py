@@ -26,6 +26,7 @@ from sync_agent.stub.adt.exchange import (
     new_etag,
     operations_of,
 )
+from sync_agent.stub.adt.routes import Notifier
 from sync_agent.stub.adt.store import TwinDb
 from sync_agent.stub.adt.twin_documents import too_long_text, violation_wording
 from sync_agent.twins.patch import PatchError, apply_patch, unresolved
@@ -37,16 +38,25 @@ RELATIONSHIPS_PER_PAGE = 10
 class RelationshipOperations:
     """The operations on the relationships of one store."""
 
-    def __init__(self, db: TwinDb) -> None:
+    def __init__(self, db: TwinDb, notifier: Notifier) -> None:
         self._db = db
+        self._notifier = notifier
 
     def get(self, twin_id: str, relationship_id: str) -> Answer:
         """Return a relationship."""
         document = self._relationship(twin_id, relationship_id)
         return Answer(200, document, document["$etag"])
 
-    def put(self, twin_id: str, relationship_id: str, body: Any, asked: Asked) -> Answer:
-        """Create a relationship, or replace it wholly."""
+    def put(
+        self,
+        twin_id: str,
+        relationship_id: str,
+        body: Any,
+        asked: Asked,
+        *,
+        quiet: bool = False,
+    ) -> Answer:
+        """Create a relationship, or replace it wholly; ``quiet`` writes are not notified of."""
         name, target = _ends(body)
         check_if_none_match(asked)
         check_id(relationship_id)
@@ -78,6 +88,8 @@ class RelationshipOperations:
         }
         with self._db.writing():
             self._db.put_relationship(document)
+            if not quiet:
+                self._notifier.came(document)
         return Answer(200, document, document["$etag"])
 
     def patch(self, twin_id: str, relationship_id: str, patch: Any, asked: Asked) -> Answer:
@@ -93,19 +105,22 @@ class RelationshipOperations:
             result = apply_patch(document, operations)
         except PatchError as error:
             raise answers.patch_invalid(str(error)) from error
-        declared = self._declared(self._model_of(twin_id), document["$relationshipName"])
-        _check_properties(declared, _properties(result))
+        model = self._model_of(twin_id)
+        _check_properties(self._declared(model, document["$relationshipName"]), _properties(result))
         result["$etag"] = new_etag()
         with self._db.writing():
             self._db.put_relationship(result)
+            self._notifier.relationship_changed(result, model, operations)
         return Answer(204, etag=result["$etag"])
 
     def delete(self, twin_id: str, relationship_id: str, asked: Asked) -> Answer:
         """Delete a relationship."""
         check_if_match_form(asked)
-        check_if_match(asked, self._relationship(twin_id, relationship_id))
+        document = self._relationship(twin_id, relationship_id)
+        check_if_match(asked, document)
         with self._db.writing():
             self._db.delete_relationship(twin_id, relationship_id)
+            self._notifier.went(document)
         return Answer(204)
 
     def outgoing(self, twin_id: str, name: str, asked: Asked) -> Page[Document]:

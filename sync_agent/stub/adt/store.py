@@ -11,7 +11,7 @@ One connection, used by one thread at a time; whoever shares it between threads 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,8 @@ from sync_agent.dtdl.registry import ModelRegistry
 from sync_agent.errors import StoreError
 from sync_agent.twins.twin import Document
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Older files are brought up to it when they are opened."""
 WATCH_EVERY = 20_000
 """Steps of SQLite's machine between two looks at the clock: about a millisecond."""
 
@@ -42,6 +43,17 @@ CREATE TABLE relationships(
 CREATE INDEX relationships_source ON relationships(source, name);
 CREATE INDEX relationships_target ON relationships(target, name);
 """
+_ROUTES_AND_JOBS = """
+CREATE TABLE event_routes(
+    pk INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, endpoint TEXT NOT NULL, filter TEXT NOT NULL);
+CREATE TABLE outbox(
+    pk INTEGER PRIMARY KEY AUTOINCREMENT, hub TEXT NOT NULL, twin TEXT NOT NULL,
+    properties BLOB NOT NULL, body BLOB NOT NULL);
+CREATE TABLE jobs(
+    pk INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, id TEXT NOT NULL,
+    document TEXT NOT NULL, UNIQUE(kind, id));
+"""
+_STEPS = (_SCHEMA, _ROUTES_AND_JOBS)
 # Steps from one model to the next in the index, which is quicker than reading all of it.
 _USED_MODELS = """
 WITH RECURSIVE used(model) AS (
@@ -64,6 +76,10 @@ _BROKEN = (
     apsw.PermissionsError,
     apsw.ReadOnlyError,
 )
+
+
+Write = tuple[str, tuple[Any, ...]]
+"""One change of models, twins or relationships: the method that made it, and its arguments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +105,9 @@ class TwinDb:
         """Open or create the file; ``None`` keeps everything in memory."""
         self._path = path
         self._registry: ModelRegistry | None = None
+        self._written: list[Write] = []
+        self._is_writing = False
+        self.follower: Callable[[Sequence[Write]], None] | None = None
         try:
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -110,27 +129,61 @@ class TwinDb:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Make what is done inside one transaction.
+        """Make what is done inside one transaction; inside another it is a part of that.
 
         Raises:
             StoreError: it cannot be stored (a full disk, for one); nothing of it is.
         """
+        if self._is_writing:
+            yield
+            return
         try:
             self._db.execute("BEGIN IMMEDIATE")
+            self._written, self._is_writing = [], True
             try:
                 yield
                 self._db.execute("COMMIT")
+                if self.follower is not None:
+                    self.follower(self._written)
             except BaseException:
                 # A full disk has rolled back already, and then there is nothing to roll back.
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+            finally:
+                self._is_writing = False
         except _BROKEN as error:
             self._registry = None
             raise self._failure(error) from error
         except BaseException:
             self._registry = None
             raise
+
+    def copy_into(self, other: TwinDb) -> None:
+        """Make another store an exact copy of this one.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        try:
+            with other._db.backup("main", self._db, "main") as backup:
+                backup.step()
+        except apsw.Error as error:
+            raise other._failure(error) from error
+        other._registry = None
+
+    def is_sound(self) -> bool:
+        """Tell whether the file is whole, and holds what it should."""
+        try:
+            return bool(self._db.execute("PRAGMA quick_check").get == "ok")
+        except apsw.Error:
+            return False
+
+    def replay(self, writes: Sequence[Write]) -> None:
+        """Do again what another store's ``follower`` was told of."""
+        with self.writing():
+            for name, arguments in writes:
+                getattr(self, name)(*arguments)
 
     # -- models ---------------------------------------------------------------------------------
 
@@ -159,6 +212,7 @@ class TwinDb:
 
     def add_model(self, model_id: str, document: Document, uploaded: str) -> None:
         """Add a model."""
+        self._note("add_model", model_id, document, uploaded)
         self._registry = None
         self._db.execute(
             "INSERT INTO models(id, document, uploaded) VALUES(?,?,?)",
@@ -167,10 +221,12 @@ class TwinDb:
 
     def decommission_model(self, model_id: str) -> None:
         """Mark a model as closed for new twins."""
+        self._note("decommission_model", model_id)
         self._db.execute("UPDATE models SET decommissioned = 1 WHERE id = ?", (model_id,))
 
     def delete_model(self, model_id: str) -> None:
         """Delete a model."""
+        self._note("delete_model", model_id)
         self._registry = None
         self._db.execute("DELETE FROM models WHERE id = ?", (model_id,))
 
@@ -193,6 +249,7 @@ class TwinDb:
 
     def put_twin(self, document: Document) -> None:
         """Add a twin, or replace the one of that id in its place."""
+        self._note("put_twin", document)
         self._db.execute(
             "INSERT INTO twins(id, model, document) VALUES(?,?,jsonb(?)) ON CONFLICT(id)"
             " DO UPDATE SET model = excluded.model, document = excluded.document",
@@ -201,6 +258,7 @@ class TwinDb:
 
     def delete_twin(self, twin_id: str) -> None:
         """Delete a twin."""
+        self._note("delete_twin", twin_id)
         self._db.execute("DELETE FROM twins WHERE id = ?", (twin_id,))
 
     # -- relationships --------------------------------------------------------------------------
@@ -214,6 +272,7 @@ class TwinDb:
 
     def put_relationship(self, document: Document) -> None:
         """Add a relationship, or replace the one of that source and id in its place."""
+        self._note("put_relationship", document)
         self._db.execute(
             "INSERT INTO relationships(source, id, name, target, document)"
             " VALUES(?,?,?,?,jsonb(?)) ON CONFLICT(source, id) DO UPDATE SET"
@@ -229,6 +288,7 @@ class TwinDb:
 
     def delete_relationship(self, source: str, relationship_id: str) -> None:
         """Delete a relationship."""
+        self._note("delete_relationship", source, relationship_id)
         self._db.execute(
             "DELETE FROM relationships WHERE source = ? AND id = ?", (source, relationship_id)
         )
@@ -257,6 +317,16 @@ class TwinDb:
         """Tell whether a twin has a relationship at either end."""
         sql = "SELECT 1 FROM relationships WHERE source = ? OR target = ? LIMIT 1"
         return self._row(sql, (twin_id, twin_id)) is not None
+
+    # -- what else is kept ----------------------------------------------------------------------
+
+    def fetch(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Return rows of the tables of routes, outbox and jobs, whose rooms know their columns."""
+        return self._rows(sql, parameters)
+
+    def change(self, sql: str, parameters: Sequence[Any]) -> None:
+        """Change those tables, inside ``writing``."""
+        self._db.execute(sql, tuple(parameters))
 
     # -- queries --------------------------------------------------------------------------------
 
@@ -292,14 +362,19 @@ class TwinDb:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         version = self._db.execute("PRAGMA user_version").get
-        if version == 0:
+        if 0 <= version < SCHEMA_VERSION:
             with self._db:
-                self._db.execute(f"{_SCHEMA} PRAGMA user_version={SCHEMA_VERSION}")
+                steps = "".join(_STEPS[version:])
+                self._db.execute(f"{steps} PRAGMA user_version={SCHEMA_VERSION}")
         elif version != SCHEMA_VERSION:
             raise StoreError(
                 f"{self._path} holds twins in format {version}, not {SCHEMA_VERSION}",
                 remedy="start with another --data-dir",
             )
+
+    def _note(self, method: str, *arguments: Any) -> None:
+        if self.follower is not None:
+            self._written.append((method, arguments))
 
     def _rows(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         try:

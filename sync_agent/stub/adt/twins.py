@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sync_agent.dtdl.elements import Primitive
+from sync_agent.dtdl.elements import Component, Primitive
 from sync_agent.dtdl.values import check_value
 from sync_agent.stub.adt import answers
 from sync_agent.stub.adt.answers import bad_request
@@ -25,6 +25,7 @@ from sync_agent.stub.adt.exchange import (
     operations_of,
     update_time,
 )
+from sync_agent.stub.adt.routes import Notifier
 from sync_agent.stub.adt.store import TwinDb
 from sync_agent.stub.adt.twin_documents import (
     component_of,
@@ -38,16 +39,17 @@ from sync_agent.twins.twin import Document
 class TwinOperations:
     """The operations on the twins of one store."""
 
-    def __init__(self, db: TwinDb) -> None:
+    def __init__(self, db: TwinDb, notifier: Notifier) -> None:
         self._db = db
+        self._notifier = notifier
 
     def get(self, twin_id: str, asked: Asked) -> Answer:
         """Return a twin."""
         document = self._twin(twin_id)
         return _shown(document, document["$etag"], asked)
 
-    def put(self, twin_id: str, body: Any, asked: Asked) -> Answer:
-        """Create a twin, or replace it wholly."""
+    def put(self, twin_id: str, body: Any, asked: Asked, *, quiet: bool = False) -> Answer:
+        """Create a twin, or replace it wholly; ``quiet`` writes are not notified of."""
         if not isinstance(body, dict):
             raise answers.payload_invalid()
         check_if_none_match(asked)
@@ -59,8 +61,13 @@ class TwinOperations:
         model = document["$metadata"]["$model"]
         if existing != model:
             self._refuse_decommissioned(model)
+        before = None if existing is None else self._db.twin(twin_id)
         with self._db.writing():
             self._db.put_twin(document)
+            if before is None and not quiet:
+                self._notifier.came(document)
+            elif before is not None and not quiet:
+                self._notifier.twin_replaced(before, document)
         return _shown(document, document["$etag"], asked)
 
     def patch(self, twin_id: str, patch: Any, asked: Asked) -> Answer:
@@ -72,11 +79,13 @@ class TwinOperations:
     def delete(self, twin_id: str, asked: Asked) -> Answer:
         """Delete a twin that has no relationships."""
         check_if_match_form(asked)
-        check_if_match(asked, self._twin(twin_id))
+        document = self._twin(twin_id)
+        check_if_match(asked, document)
         if self._db.is_connected(twin_id):
             raise answers.twin_connected(twin_id)
         with self._db.writing():
             self._db.delete_twin(twin_id)
+            self._notifier.went(document)
         return Answer(204)
 
     def get_component(self, twin_id: str, component: str, asked: Asked) -> Answer:
@@ -111,7 +120,7 @@ class TwinOperations:
         message_id: str | None,
         source_time: str | None,
     ) -> Answer:
-        """Check telemetry of a twin or component; without an event route it goes nowhere."""
+        """Take telemetry of a twin or component; without an event route it goes nowhere."""
         document = self._twin(twin_id)
         if component is not None and component_of(document, component) is None:
             raise answers.component_not_found(twin_id, component)
@@ -121,7 +130,18 @@ class TwinOperations:
             raise bad_request("The header Telemetry-Source-Time must be a date-time of RFC 3339.")
         if not isinstance(body, dict):
             raise answers.payload_invalid()
+        model = self._model_of(document, component)
+        with self._db.writing():
+            self._notifier.measured(twin_id, component, model, message_id, body)
         return Answer(204)
+
+    def _model_of(self, document: Document, component: str | None) -> str:
+        """Return the model of a twin or of one of its components."""
+        model = str(document["$metadata"]["$model"])
+        if component is None or model not in self._db.registry:
+            return model
+        content = self._db.registry.contents(model).get(component)
+        return content.schema if isinstance(content, Component) else model
 
     def _patch(self, document: Document, operations: Sequence[Document], asked: Asked) -> Answer:
         check_if_match(asked, document)
@@ -133,6 +153,7 @@ class TwinOperations:
             self._refuse_decommissioned(model)
         with self._db.writing():
             self._db.put_twin(result)
+            self._notifier.twin_changed(result["$dtId"], model, operations)
         return Answer(204, etag=result["$etag"])
 
     def _twin(self, twin_id: str) -> Document:

@@ -29,13 +29,14 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 BODY_BYTES_MAX = 32 * 1024
 MODELS_BYTES_MAX = 64 * 1024 * 1024
+SNAPSHOT_BYTES_MAX = 1024 * 1024 * 1024
 PATH_BYTES_MAX = 8 * 1024
 OPTIONS_MAX = 1_000
 JSON_DEPTH_MAX = 64
 PROXY = "/api/proxy"
 _PAGE_SIZE_DIGITS_MAX = 9
 
-_JSON = (b"content-type", b"application/json; charset=utf-8")
+JSON = (b"content-type", b"application/json; charset=utf-8")
 _TRACE = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -121,8 +122,7 @@ async def read_request(scope: Scope, receive: Receive) -> Request:
     inner = path.removeprefix(PROXY) if proxied else path
     parts = tuple(unquote(part, errors="replace") for part in inner.strip("/").split("/"))
     headers = dict(scope["headers"])
-    is_upload = len(parts) == 1 and parts[0].lower() == "models"
-    body = await _read_body(receive, MODELS_BYTES_MAX if is_upload else BODY_BYTES_MAX)
+    body = await _read_body(receive, _body_bytes_max(parts))
     host = headers.get(b"host", b"localhost").decode("latin-1")
     return Request(
         scope["method"],
@@ -152,7 +152,7 @@ async def send_response(scope: Scope, send: Send, response: Response) -> None:
 
 def json_response(status: int, body: Any, headers: Headers = ()) -> Response:
     """Return a response with a JSON body."""
-    return Response(status, msgspec.json.encode(body), (_JSON, *headers))
+    return Response(status, msgspec.json.encode(body), (JSON, *headers))
 
 
 def answered(answer: Answer) -> Response:
@@ -209,6 +209,16 @@ def unreadable(fault: PatchUnreadable) -> Response:
     }
     problem = (b"content-type", b"application/problem+json; charset=utf-8")
     return Response(400, msgspec.json.encode(body), (problem,))
+
+
+def _body_bytes_max(parts: tuple[str, ...]) -> int:
+    match [part.lower() for part in parts]:
+        case ["models"]:
+            return MODELS_BYTES_MAX
+        case ["stub", "snapshot"]:
+            return SNAPSHOT_BYTES_MAX
+        case _:
+            return BODY_BYTES_MAX
 
 
 async def _read_body(receive: Receive, limit: int) -> bytes:

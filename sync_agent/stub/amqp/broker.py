@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import ipaddress
+import ssl
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -18,6 +19,7 @@ from types import MappingProxyType
 from sync_agent.errors import AddressInUseError, SettingsError
 from sync_agent.stub.amqp.condition import AmqpError, Condition
 from sync_agent.stub.amqp.connection import Connection
+from sync_agent.stub.amqp.message import PLAIN_FORMAT, encode_message, read_delivery
 from sync_agent.stub.amqp.namespace import Clock, HubOptions, Limits, Namespace
 from sync_agent.stub.amqp.partition_log import EventLog
 
@@ -41,10 +43,11 @@ class EventHubBroker:
         keys: Mapping[str, str] = LOOPBACK_KEYS,
         host: str = "127.0.0.1",
         port: int = 0,
+        tls: ssl.SSLContext | None = None,
         limits: Limits | None = None,
         clock: Clock = time.time,
     ) -> None:
-        """Prepare to serve ``hubs``; ``port`` 0 takes a free one.
+        """Prepare to serve ``hubs``; ``port`` 0 takes a free one, ``tls`` demands TLS.
 
         Raises:
             SettingsError: hubs or keys make no sense, or the public key is used off loopback.
@@ -60,11 +63,17 @@ class EventHubBroker:
                 remedy="give keys of your own, or listen on 127.0.0.1",
             )
         self._namespace = Namespace(
-            hubs, log=log, keys=dict(keys), limits=limits or Limits(), clock=clock
+            hubs,
+            log=log,
+            keys=dict(keys),
+            limits=limits or Limits(),
+            any_credential=keys == LOOPBACK_KEYS,
+            clock=clock,
         )
         self._keys = dict(keys)
         self._host = host
         self._port = port
+        self._tls = tls
         self._server: asyncio.Server | None = None
         self._connections: set[Connection] = set()
         self._all_lost = asyncio.Event()
@@ -78,7 +87,9 @@ class EventHubBroker:
         """
         loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(self._accept, self._host, self._port)
+            self._server = await loop.create_server(
+                self._accept, self._host, self._port, ssl=self._tls
+            )
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise AddressInUseError(
@@ -132,7 +143,51 @@ class EventHubBroker:
         ]
         if hub is not None:
             parts.append(f"EntityPath={hub}")
-        return ";".join([*parts, "UseDevelopmentEmulator=true"])
+        # What makes the SDKs speak plain AMQP; over TLS they take the address as a service's.
+        return ";".join(parts if self._tls else [*parts, "UseDevelopmentEmulator=true"])
+
+    async def publish(
+        self, hub: str, body: bytes, properties: Mapping[str, str], *, key: str, content_type: str
+    ) -> None:
+        """Keep an event of this process; events of one key stay in order on one partition.
+
+        Raises:
+            AmqpError: there is no such hub, or the log cannot keep it.
+        """
+        target = self._namespace.hub(hub)
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def outcome(problem: AmqpError | None) -> None:
+            if done.done():
+                return
+            if problem is None:
+                done.set_result(None)
+            else:
+                done.set_exception(problem)
+
+        message = encode_message(body, properties, content_type)
+        events = read_delivery(message, PLAIN_FORMAT).events
+        self._namespace.publish(target.route(key), events, outcome)
+        await done
+
+    # -- what shall go wrong --------------------------------------------------------------------
+
+    def throttle(self, seconds: float) -> None:
+        """Tell senders for so long that the server is busy; 0 ends it."""
+        self._namespace.throttle(seconds)
+
+    def detach_links(self) -> None:
+        """Detach every link of every client, as the service does when it moves a hub."""
+        reason = AmqpError(
+            Condition.DETACH_FORCED, "The link was force detached by the broker; attach it again."
+        )
+        for connection in list(self._connections):
+            connection.detach_links(reason)
+
+    def drop_connections(self) -> None:
+        """End every connection without a word."""
+        for connection in list(self._connections):
+            connection.abort()
 
     def _accept(self) -> asyncio.Protocol:
         if len(self._connections) >= self._namespace.limits.connections_max:

@@ -30,6 +30,8 @@ class Condition(StrEnum):
     HANDLE_IN_USE = "amqp:session:handle-in-use"
     MESSAGE_TOO_LARGE = "amqp:link:message-size-exceeded"
     STOLEN = "amqp:link:stolen"
+    DETACH_FORCED = "amqp:link:detach-forced"
+    SERVER_BUSY = "com.microsoft:server-busy"
     ARGUMENT_ERROR = "com.microsoft:argument-error"
     ARGUMENT_OUT_OF_RANGE = "com.microsoft:argument-out-of-range"
 

@@ -179,6 +179,16 @@ class Connection(asyncio.Protocol):
 
     # --- closing ---
 
+    def detach_links(self, problem: AmqpError) -> None:
+        """Detach every link to a hub; the connection stays."""
+        for session in list(self._sessions.values()):
+            session.detach_links(problem)
+
+    def abort(self) -> None:
+        """End the connection without a word, as a broken network does."""
+        if self._transport is not None:
+            self._transport.abort()
+
     def close(self, problem: AmqpError | None = None) -> None:
         """Say why, and close the socket; a peer that does not read is cut off after LINGER_S."""
         if self._stage is _Stage.CLOSED or self._transport is None:

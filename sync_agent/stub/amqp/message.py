@@ -178,6 +178,14 @@ _KEY_ENTRY = encode(Symbol(PARTITION_KEY))
 _I64 = struct.Struct(">q")
 
 
+def encode_message(body: bytes, properties: Mapping[str, str], content_type: str) -> bytes:
+    """Encode a message as a publisher would: properties, application properties, data."""
+    head = [None] * 6 + [Symbol(content_type)]
+    described = bytes((0x00, 0x53, APPLICATION_PROPERTIES)) + encode(dict(properties))
+    data = bytes((0x00, 0x53, DATA)) + encode(body)
+    return described_list(PROPERTIES, [encode(value) for value in head]) + described + data
+
+
 def stamp(event: IncomingEvent, sequence_number: int, offset: int, enqueued_ms: int) -> bytes:
     """Encode an event as receivers get it, with its place in the partition."""
     digits = b"%d" % offset

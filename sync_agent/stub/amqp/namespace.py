@@ -13,6 +13,7 @@ epochs at most ``receivers_max`` of a group share a partition.
 from __future__ import annotations
 
 import asyncio
+import hmac
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -230,9 +231,11 @@ class Namespace:
         log: EventLog,
         keys: Mapping[str, str],
         limits: Limits,
+        any_credential: bool = False,
         clock: Clock = time.time,
     ) -> None:
         self.keys = keys
+        self._any_credential = any_credential
         self.limits = limits
         self.clock = clock
         self._log = log
@@ -240,6 +243,28 @@ class Namespace:
         for options in hubs:
             self._add(options)
         self._waiting: list[tuple[Partition, Append, Outcome]] = []
+        self._busy_until_s = 0.0
+
+    @property
+    def busy(self) -> AmqpError | None:
+        """What a sender is told while the namespace is throttled, else None."""
+        if self.clock() >= self._busy_until_s:
+            return None
+        return AmqpError(
+            Condition.SERVER_BUSY,
+            "The request was terminated because the namespace is being throttled. Error code :"
+            " 50002. Please wait 4 seconds and try again.",
+        )
+
+    def takes_credential(self, token: str) -> bool:
+        """Tell whether the token of a credential opens the namespace."""
+        given = token.encode()
+        known = [hmac.compare_digest(given, key.encode()) for key in self.keys.values()]
+        return self._any_credential or any(known)
+
+    def throttle(self, seconds: float) -> None:
+        """Tell senders for so long that the server is busy."""
+        self._busy_until_s = self.clock() + seconds
 
     def _add(self, options: HubOptions) -> None:
         name = options.name.lower()
@@ -259,6 +284,10 @@ class Namespace:
     def now_ms(self) -> int:
         """Return the wall clock in epoch milliseconds."""
         return int(self.clock() * 1000)
+
+    def has_hub(self, name: str) -> bool:
+        """Tell whether there is a hub of that name, whatever its case."""
+        return name.lower() in self._hubs
 
     def hub(self, name: str) -> Hub:
         """Return a hub by its name, whatever its case.

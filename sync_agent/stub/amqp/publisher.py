@@ -40,6 +40,9 @@ class PublisherLink(IncomingLink):
         except AmqpError as error:
             self.answer(delivery_id, is_settled, error)
             return
+        if (busy := self._namespace.busy) is not None:
+            self.answer(delivery_id, is_settled, busy)
+            return
         partition = self._partition or self._hub.route(delivery.partition_key)
         outcome = partial(self.answer, delivery_id, is_settled)
         self._namespace.publish(partition, delivery.events, outcome)

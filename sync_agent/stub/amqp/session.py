@@ -214,6 +214,12 @@ class Session:
                     )
                 )
 
+    def detach_links(self, problem: AmqpError) -> None:
+        """Detach every link to a hub."""
+        for link in list(self._links.values()):
+            if link.path is not None:
+                link.detach(problem)
+
     def reply_link(self, node: str, address: str) -> ReplySink | None:
         """Return the link on which a node's answers go to the peer, by its address if given."""
         candidates = [

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from sync_agent.stub.adt.app import AdtApp
+from sync_agent.stub.adt.app import AdtApp, AdtOptions
 from sync_agent.stub.adt.store import TwinDb
 
 VERSION = "2023-10-31"
@@ -102,7 +102,7 @@ class Plane:
 
     def __init__(self, *, models: bool = True, **options: Any) -> None:
         self.db = TwinDb(None)
-        self.app = AdtApp(self.db, **options)
+        self.app = AdtApp(self.db, AdtOptions(**options))
         if models:
             assert self.ask("POST", "/models", MODELS).status == 201
 

@@ -84,25 +84,6 @@ def test_the_fixed_parts_of_a_path_match_in_any_case_and_ids_do_not(plane: Plane
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "operation"),
-    [
-        ("GET", "/eventroutes", "GET /eventroutes"),
-        ("PUT", "/EventRoutes/r1", "PUT /eventroutes/{id}"),
-        ("DELETE", "/eventroutes/r1", "DELETE /eventroutes/{id}"),
-        ("PUT", "/jobs/imports/j1", "PUT /jobs/imports/{id}"),
-        ("POST", "/jobs/imports/j1/cancel", "POST /jobs/imports/{id}/cancel"),
-        ("POST", "/jobs/deletions", "POST /jobs/deletions"),
-    ],
-)
-def test_what_is_not_built_says_so_by_name(
-    plane: Plane, method: str, path: str, operation: str
-) -> None:
-    reply = plane.ask(method, path)
-    assert (reply.status, reply.code) == (501, "NotImplemented")
-    assert reply.message == f"This stub does not have the operation {operation}."
-
-
-@pytest.mark.parametrize(
     ("method", "path", "status"),
     [
         ("GET", "/", 404),

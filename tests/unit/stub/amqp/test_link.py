@@ -372,7 +372,7 @@ async def test_a_token_for_one_hub_does_not_open_another() -> None:
 @pytest.mark.parametrize(
     ("properties", "body", "status"),
     [
-        ({"operation": "put-token", "type": "jwt", "name": "sb://x/hub"}, "t", 401),
+        ({"operation": "put-token", "type": "saml", "name": "sb://x/hub"}, "t", 401),
         ({"operation": "delete-token"}, None, 501),
         ({"operation": "put-token", "type": "amqp:sastoken", "name": "sb://x/hub"}, 7, 400),
         ({"operation": "put-token", "type": "amqp:sastoken", "name": "sb://x/hub"}, "t", 401),
