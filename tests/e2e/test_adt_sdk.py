@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from azure.core import MatchConditions
-from azure.core.credentials import AccessToken
 from azure.core.exceptions import (
     ClientAuthenticationError,
     HttpResponseError,
@@ -19,11 +18,12 @@ from azure.core.exceptions import (
     ResourceModifiedError,
     ResourceNotFoundError,
 )
-from azure.core.pipeline.policies import BearerTokenCredentialPolicy, SansIOHTTPPolicy
+from azure.core.pipeline.policies import SansIOHTTPPolicy
 from azure.digitaltwins.core import DigitalTwinsClient, DigitalTwinsEventRoute
 from azure.digitaltwins.core.aio import DigitalTwinsClient as AsyncDigitalTwinsClient
 
 from sync_agent.stub.server import StubOptions, StubServer
+from tests.adt_clients import FixedCredential, NoCredential, OverHttp, client_at
 from tests.stubs import running_stub
 from tests.unit.stub.adt.plane import MODELS, ROOM
 
@@ -31,38 +31,8 @@ TWIN: dict[str, Any] = {"$metadata": {"$model": ROOM}, "thermostat": {"$metadata
 ONTOLOGY = Path(__file__).resolve().parents[2] / "dtdl_models"
 
 
-class NoCredential:
-    """A credential nobody asks."""
-
-    def get_token(self, *_: str, **__: Any) -> AccessToken:
-        return AccessToken("none", 2**40)
-
-
-class FixedCredential(NoCredential):
-    def __init__(self, token: str) -> None:
-        self.token = token
-
-    def get_token(self, *_: str, **__: Any) -> AccessToken:
-        return AccessToken(self.token, 2**40)
-
-
-class OverHttp(BearerTokenCredentialPolicy[Any, Any]):
-    """Sends the token over loopback, where there is no TLS."""
-
-    def on_request(self, request: Any) -> None:
-        request.context.options["enforce_https"] = False
-        super().on_request(request)
-
-
-@contextmanager
-def client_of(stub: StubServer, policy: Any = None) -> Iterator[DigitalTwinsClient]:
-    client = DigitalTwinsClient(
-        stub.adt_url, NoCredential(), authentication_policy=policy or SansIOHTTPPolicy()
-    )
-    try:
-        yield client
-    finally:
-        client._client.close()  # the client has no close of its own
+def client_of(stub: StubServer, policy: Any = None) -> AbstractContextManager[DigitalTwinsClient]:
+    return client_at(stub.adt_url, policy)
 
 
 @pytest.fixture(scope="module")
