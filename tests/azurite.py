@@ -79,7 +79,7 @@ def running_azurite(folder: Path) -> Iterator[Azurite]:
             _wait_for(port)
             yield Azurite(port)
         finally:
-            process.terminate()
+            process.kill()  # its data is a test's
             process.wait(20)
 
 

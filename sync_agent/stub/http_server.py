@@ -26,6 +26,8 @@ HEAD_BYTES_MAX = 64 * 1024
 KEEP_ALIVE_S = 75
 START_MAX_S = 10.0
 STOP_MAX_S = 3
+TICK_S = 0.1
+TICKS_A_DAY = 864_000
 
 
 class HttpServer:
@@ -68,6 +70,7 @@ class HttpServer:
         """Finish the requests under way, a few seconds at most, and close."""
         if self._serving is not None:
             self._server.should_exit = True
+            self._server.ending.set()
             with suppress(asyncio.CancelledError):
                 await self._serving
         self._listener.close()
@@ -101,7 +104,19 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class _QuietServer(uvicorn.Server):
-    """Leaves signals to the process: whoever runs the stub decides how it ends."""
+    """Leaves signals to the process: whoever runs the stub decides how it ends, and when."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ending = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        """Keep the date of answers up to date until it is to end, and then end at once."""
+        ticks = 0
+        while not await self.on_tick(ticks):
+            ticks = (ticks + 1) % TICKS_A_DAY
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.ending.wait(), TICK_S)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

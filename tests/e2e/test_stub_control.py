@@ -35,7 +35,7 @@ def client_of(url: str, **options: Any) -> AbstractContextManager[DigitalTwinsCl
 @pytest.fixture
 def stub() -> Iterator[StubServer]:
     with running_stub() as server, client_of(server.adt_url) as client:
-        client.create_models(MODELS)
+        client.create_models(list(MODELS))
         client.upsert_digital_twin("a", ROOM_TWIN)
         yield server
 
@@ -137,8 +137,8 @@ def test_several_instances_have_twins_of_their_own(tmp_path: Path) -> None:
     with running_stub(options) as stub:
         urls = stub.instance_urls
         with client_of(urls[""]) as first, client_of(urls["lab"]) as second:
-            first.create_models(MODELS)
-            second.create_models(MODELS)
+            first.create_models(list(MODELS))
+            second.create_models(list(MODELS))
             second.upsert_digital_twin("only-here", ROOM_TWIN)
             assert list(first.query_twins("SELECT * FROM digitaltwins")) == []
             assert len(list(second.query_twins("SELECT * FROM digitaltwins"))) == 1
@@ -155,7 +155,7 @@ def test_both_services_speak_tls_with_a_certificate_of_their_own(tmp_path: Path)
         trusted = str(certificate.certificate)
         assert stub.adt_url.startswith("https://")
         with client_of(stub.adt_url, connection_verify=trusted) as client:
-            client.create_models(MODELS)
+            client.create_models(list(MODELS))
             assert len(list(client.list_models())) == len(MODELS)
         with client_of(stub.adt_url) as client, pytest.raises(ServiceRequestError):
             list(client.list_models())
@@ -187,7 +187,7 @@ def sent_and_received(connection: str, **options: Any) -> None:
 def test_strict_limits_throttle_one_twin_at_ten_a_second() -> None:
     options = StubOptions(faults=FaultProfile(strict_limits=True))
     with running_stub(options) as stub, client_of(stub.adt_url) as client:
-        client.create_models(MODELS)
+        client.create_models(list(MODELS))
         client.upsert_digital_twin("a", ROOM_TWIN)
 
         def patch_often() -> None:

@@ -54,7 +54,7 @@ def property_of(event: EventData, name: str) -> str:
 
 def test_a_change_comes_out_as_the_service_s_cloud_event(tmp_path: Path) -> None:
     with running_stub(StubOptions(data_dir=tmp_path)) as stub, client_of(stub) as client:
-        client.create_models(MODELS)
+        client.create_models(list(MODELS))
         route = DigitalTwinsEventRoute(endpoint_name="telemetry", filter="true")
         client.upsert_event_route("all", route)
         client.upsert_digital_twin("room1", ROOM_TWIN)
@@ -87,7 +87,7 @@ def test_a_change_comes_out_as_the_service_s_cloud_event(tmp_path: Path) -> None
 def test_what_waited_when_the_stub_was_killed_is_delivered_after(tmp_path: Path) -> None:
     options = StubOptions(data_dir=tmp_path)
     with running_stub(options) as stub, client_of(stub) as client:
-        client.create_models(MODELS)
+        client.create_models(list(MODELS))
         route = DigitalTwinsEventRoute(endpoint_name="telemetry", filter="true")
         client.upsert_event_route("all", route)
     from sync_agent.stub.adt.routes import Notifier
@@ -110,7 +110,7 @@ def test_an_endpoint_may_have_a_name_of_its_own() -> None:
     hubs = (HubOptions("telemetry"), HubOptions("changes"))
     options = StubOptions(hubs=hubs, endpoints={"to-changes": "changes"})
     with running_stub(options) as stub, client_of(stub) as client:
-        client.create_models(MODELS)
+        client.create_models(list(MODELS))
         route = DigitalTwinsEventRoute(endpoint_name="to-changes", filter="true")
         client.upsert_event_route("r", route)
         client.upsert_digital_twin("room1", ROOM_TWIN)

@@ -109,7 +109,7 @@ def _put(uri: str, headers: Mapping[str, str], data: bytes) -> None:
 def _open(method: str, uri: str, headers: Mapping[str, str], data: bytes) -> _Answer:
     parts = urlsplit(uri)
     sent = {"x-ms-version": VERSION, "x-ms-date": formatdate(usegmt=True), **headers}
-    if data:
+    if method == "PUT":
         sent["Content-Type"] = "application/octet-stream"
     if "sig" not in dict(parse_qsl(parts.query)):
         sent["Authorization"] = _signature(method, parts, sent, len(data))

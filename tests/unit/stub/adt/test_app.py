@@ -10,6 +10,7 @@ import pytest
 
 from sync_agent.errors import StoreError
 from sync_agent.stub.adt import app, queries
+from sync_agent.stub.adt.operation import API_VERSIONS
 from tests.unit.stub.adt.plane import MODELS, Plane, twin
 
 HOSTS_OF_OURS = ["127.0.0.1:80", "localhost:80", "adt.localhost", "[::1]:80", "192.0.2.1", ""]
@@ -68,7 +69,7 @@ def test_a_version_that_is_not_known_is_refused(plane: Plane, version: str) -> N
     assert "2023-10-31" in reply.message
 
 
-@pytest.mark.parametrize("version", app.API_VERSIONS)
+@pytest.mark.parametrize("version", API_VERSIONS)
 def test_each_known_version_is_served(plane: Plane, version: str) -> None:
     assert plane.ask("GET", "/models", version=version).status == 200
 
