@@ -1,8 +1,8 @@
 """Write the generated pages, or with ``--check`` tell whether the docs are true.
 
 Generated: ``docs/configuration.md`` from the settings, ``docs/cli.md`` from the commands,
-``docs/ontology/`` from the models. Checked
-besides: every link from one page to another leads somewhere, anchors included, and every command
+``docs/ontology/`` from the models, the support matrix in ``docs/stub.md`` from a running stub.
+Checked besides: every link from one page to another leads somewhere, anchors included, and every command
 that the README shows is there, with its options.
 """
 
@@ -16,6 +16,7 @@ from typing import Any
 
 from sync_agent.agent.settings_text import SettingRow, section_summaries, setting_rows, table_rows
 from sync_agent.cli.main import COMMANDS, build, load_command
+from tools import stub_matrix
 from tools.ontology_pages import pages
 
 ROOT = Path(__file__).parent.parent
@@ -121,6 +122,7 @@ def generated_pages() -> dict[Path, str]:
     return {
         ROOT / "docs/configuration.md": configuration_page(),
         ROOT / "docs/cli.md": command_page(),
+        stub_matrix.PAGE: stub_matrix.page(),
         **pages(),
     }
 
