@@ -15,6 +15,7 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
 
 TOKEN_LIFE_S = 3600
+ADT_SCOPE = "https://digitaltwins.azure.net/.default"
 
 
 class FixedTokenCredential:

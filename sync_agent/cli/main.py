@@ -48,6 +48,7 @@ COMMANDS = {
     "degraded": "List what is degraded, since when and why.",
     "show": "Show one element, its health and its relationships.",
     "query": "Run an Azure Digital Twins query.",
+    "explorer": "Browse the twins in Azure Digital Twins Explorer.",
     "config": "Write a settings file, or show the settings in force.",
 }
 """Each command and its summary, in the order of use; at most 60 characters, so it fits a line."""

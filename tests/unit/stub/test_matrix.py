@@ -1,4 +1,4 @@
-"""The stub does every operation in every version that has it: what the support matrix is made of."""
+"""The stub does every operation in every version that has it: so says the support matrix."""
 
 from __future__ import annotations
 
