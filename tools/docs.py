@@ -2,8 +2,8 @@
 
 Generated: ``docs/configuration.md`` from the settings, ``docs/cli.md`` from the commands,
 ``docs/ontology/`` from the models, the support matrix in ``docs/stub.md`` from a running stub.
-Checked besides: every link from one page to another leads somewhere, anchors included, and every command
-that the README shows is there, with its options.
+Checked besides: every link from one page to another leads somewhere, anchors included, and every
+command that the README shows is there, with its options.
 """
 
 from __future__ import annotations

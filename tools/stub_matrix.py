@@ -139,7 +139,7 @@ def table(found: dict[tuple[str, str], bool]) -> str:
 
 
 async def _outcomes() -> dict[tuple[str, str], bool]:
-    found = {}
+    found: dict[tuple[str, str], bool] = {}
     for version in API_VERSIONS:
         async with StubServer(StubOptions()) as stub:
             answers = await asyncio.to_thread(_ask_all, stub.adt_url, version)

@@ -31,7 +31,7 @@ from sync_agent.stub.adt.job_runner import JobRunner
 from sync_agent.stub.adt.jobs import DELETE, IMPORT, JobDb, JobInProgressError, JobOperations
 from sync_agent.stub.adt.models import ModelOperations
 from sync_agent.stub.adt.operation import API_VERSIONS, operation_of
-from sync_agent.stub.adt.queries import run_query
+from sync_agent.stub.adt.queries import Statements, run_query
 from sync_agent.stub.adt.relationships import RelationshipOperations
 from sync_agent.stub.adt.request_log import OTHER, LoggedRequest, RequestLog
 from sync_agent.stub.adt.routes import Notifier, RouteOperations
@@ -99,6 +99,7 @@ class AdtApp:
         self._turn = asyncio.Lock()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="stub-query")
         self._log = RequestLog()
+        self._statements = Statements()
         self._guard = Guard(db, self._options.faults)
         endpoints = self._options.endpoints
         self._notifier = Notifier(db, endpoints, self._options.host)
@@ -274,7 +275,7 @@ class AdtApp:
                 raise _nothing_there(request)
 
     def _query(self, request: Request) -> Response:
-        found = run_query(self._guard.queried(), request.json(), request.asked)
+        found = run_query(self._guard.queried(), self._statements, request.json(), request.asked)
         self._guard.charge(found.charge)
         body = {"value": found.rows, "continuationToken": found.continuation}
         return json_response(200, body, ((CHARGE, repr(found.charge).encode()),))

@@ -2,12 +2,14 @@
 
 It must agree with ``query.interpreter``, which says what a query means; property tests compare the
 two. A query becomes one statement. What stands behind FROM is written here and, for MATCH, in
-``lowering_match``; what stands behind WHERE in ``lowering_conditions``. Rows come back as the whole
-documents a projection reads from, and are cut to the service's shapes in Python.
+``lowering_match``; what stands behind WHERE in ``lowering_conditions``. Rows come back as the texts
+of the documents a projection reads from, and are put into the service's shapes in Python: a whole
+document as the text it is, without reading it.
 
 Rows of one collection are in the order of its keys, so a page goes on behind the key of the last
 row and costs what it returns. Rows of a JOIN or MATCH have a fixed order too, but no key of their
-own: a page is found by counting, and repeats the work of those before it.
+own: a page is found by counting, and repeats the work of those before it. Documents are read for
+the page alone.
 
 Tables: ``twins(pk, id, model, document)`` and
 ``relationships(pk, source, id, name, target, document)``.
@@ -17,10 +19,11 @@ Tables: ``twins(pk, id, model, document)`` and
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from sync_agent.query.checks import anchors
 from sync_agent.query.tree import Collection, Count, Query
@@ -33,17 +36,24 @@ Row = Sequence[Any]
 
 @dataclass(frozen=True, slots=True)
 class Lowered:
-    """One statement: ``row`` makes the service's row of each of its rows.
+    """One statement: ``encoded`` makes the service's row of each of its rows, ready to be sent.
 
-    With ``keyset`` the last column is the row's key, and the first parameter the key to go on
-    behind. ``page`` gives the statement that reads one page.
+    Whole documents in it are JSON text (``msgspec.Raw``); ``row`` gives the same as values. With
+    ``keyset`` the last column is the row's key, and the first parameter the key to go on behind.
+    ``page`` gives the statement that reads one page; ``tail`` stands behind its LIMIT.
     """
 
     sql: str
     parameters: tuple[Any, ...]
-    row: Callable[[Row], Document]
+    encoded: Callable[[Row], Any]
     is_count: bool = False
     keyset: bool = False
+    tail: str = ""
+
+    def row(self, row: Row) -> Document:
+        """Return the service's row as values."""
+        document: Document = msgspec.json.decode(msgspec.json.encode(self.encoded(row)))
+        return document
 
     def page(self, limit: int, after: int = 0) -> tuple[str, tuple[Any, ...]]:
         """Return statement and parameters of at most ``limit`` rows.
@@ -52,7 +62,7 @@ class Lowered:
         """
         if self.keyset:
             return f"{self.sql} LIMIT ?", (after, *self.parameters[1:], limit)
-        return f"{self.sql} LIMIT ? OFFSET ?", (*self.parameters, limit, after)
+        return f"{self.sql} LIMIT ? OFFSET ?{self.tail}", (*self.parameters, limit, after)
 
 
 def lower(query: Query, models_of: ModelsOf) -> Lowered:
@@ -73,18 +83,34 @@ def lower(query: Query, models_of: ModelsOf) -> Lowered:
     if query.where is not None:
         conditions.append(writer.write(query.where))
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    where = "".join(j for t, j in source.joins.items() if f"{t}." in where) + where
     parameters += writer.parameters
     if is_count:
         sql = f"{source.head}SELECT count(*) FROM {source.text}{where}"
         return Lowered(sql, tuple(parameters), lambda row: {"COUNT": row[0]}, is_count=True)
     names = _read_from(query)
-    columns = [f"json({source.tables[name]}.document)" for name in names]
-    columns += ["t0.pk"] if keyset else []
-    sql = (
-        f"{source.head}SELECT {', '.join(columns)} FROM {source.text}{where}"
-        f" ORDER BY {', '.join(source.order)}"
-    )
-    return Lowered(sql, tuple(parameters), _shaper(query, names), keyset=keyset)
+    tables = [source.tables[name] for name in names]
+    order = f" ORDER BY {', '.join(source.order)}" if source.order else ""
+    shaper = _shaper(query, names)
+    if keyset:
+        documents = ", ".join(f"json({table}.document)" for table in tables)
+        sql = f"SELECT {documents}, t0.pk FROM {source.text}{where}{order}"
+        return Lowered(sql, tuple(parameters), shaper, keyset=True)
+    head, tail = _deferred(tables)
+    named = [source.keys.get(table, f"{table}.pk") for table in tables]
+    keys = ", ".join(f"{key} AS k{number}" for number, key in enumerate(named))
+    sql = f"{source.head}{head} FROM (SELECT {keys} FROM {source.text}{where}{order}"
+    return Lowered(sql, tuple(parameters), shaper, tail=tail)
+
+
+def _deferred(tables: Sequence[str]) -> tuple[str, str]:
+    """Return what stands before and behind a query for keys, so that documents are read last."""
+    columns, joins = [], ""
+    for number, table in enumerate(tables):
+        columns.append(f"json(d{number}.document)")
+        name = "twins" if table.startswith("t") else "relationships"
+        joins += f" CROSS JOIN {name} AS d{number} ON d{number}.pk = p.k{number}"
+    return f"SELECT {', '.join(columns)}", f") AS p{joins}"
 
 
 def _from(query: Query) -> From:
@@ -112,16 +138,18 @@ def _read_from(query: Query) -> tuple[str, ...]:
     return tuple(dict.fromkeys(query.resolve(item.path)[0] for item in query.projection))
 
 
-def _shaper(query: Query, names: tuple[str, ...]) -> Callable[[Row], Document]:
+def _shaper(query: Query, names: tuple[str, ...]) -> Callable[[Row], Any]:
     if not isinstance(query.projection, tuple):
         return _raw
     items = []
     for item in query.projection:
         name, segments = query.resolve(item.path)
         items.append((item.name or item.path.segments[-1], names.index(name), segments))
+    if not any(segments for _, _, segments in items):
+        return lambda row: {key: _text(row[column]) for key, column, _ in items}
 
     def shape(row: Row) -> Document:
-        documents = [json.loads(text) for text in row[: len(names)]]
+        documents = [msgspec.json.decode(text) for text in row[: len(names)]]
         shaped: Document = {}
         for key, column, segments in items:
             value = documents[column]
@@ -136,6 +164,9 @@ def _shaper(query: Query, names: tuple[str, ...]) -> Callable[[Row], Document]:
     return shape
 
 
-def _raw(row: Row) -> Document:
-    document: Document = json.loads(row[0])
-    return document
+def _raw(row: Row) -> msgspec.Raw:
+    return _text(row[0])
+
+
+def _text(document: str) -> msgspec.Raw:
+    return msgspec.Raw(document.encode())

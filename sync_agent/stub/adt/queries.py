@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from sync_agent.dtdl.registry import ModelRegistry
 from sync_agent.errors import QueryError
 from sync_agent.query.checks import check
 from sync_agent.query.parser import parse
@@ -23,10 +24,10 @@ from sync_agent.stub.adt.exchange import Asked
 from sync_agent.stub.adt.lowering import Lowered, lower
 from sync_agent.stub.adt.store import TwinDb
 from sync_agent.stub.adt.twin_documents import without_update_times
-from sync_agent.twins.twin import Document
 
 PAGE_DEFAULT = 100
 QUERY_MAX_S = 60.0
+STATEMENTS_MAX = 256
 CHARGE_BASE = 2.79  # recorded: about 2.8 for an empty answer and 0.1 a row
 CHARGE_ROW = 0.1
 _MARK_MAX = 2**62
@@ -34,9 +35,12 @@ _MARK_MAX = 2**62
 
 @dataclass(frozen=True, slots=True)
 class QueryAnswer:
-    """A page of rows, the token of the next page (None: the last), and the query units charged."""
+    """A page of rows, the token of the next page (None: the last), and the query units charged.
 
-    rows: list[Document]
+    Rows are values, or JSON text where they need not be read.
+    """
+
+    rows: list[Any]
     continuation: str | None
     charge: float
 
@@ -51,7 +55,36 @@ class _Place:
     page: int = 1
 
 
-def run_query(db: TwinDb, body: Any, asked: Asked) -> QueryAnswer:
+class Statements:
+    """The latest queries of one store as statements, so that pages and repeats are not read anew.
+
+    They hold as long as the models do. Bound: ``STATEMENTS_MAX``.
+    """
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._known: dict[str, tuple[Query, Lowered]] = {}
+        self._registry: ModelRegistry | None = None
+
+    def of(self, text: str, db: TwinDb) -> tuple[Query, Lowered]:
+        """Return a query as it was read, and its statement.
+
+        Raises:
+            QueryError: it cannot be parsed, or is not allowed.
+        """
+        if self._registry is not db.registry:
+            self._registry = db.registry
+            self._known.clear()
+        if text not in self._known:
+            query = parse(text)
+            check(query)
+            if len(self._known) >= STATEMENTS_MAX:
+                del self._known[next(iter(self._known))]
+            self._known[text] = (query, lower(query, db.models_of))
+        return self._known[text]
+
+
+def run_query(db: TwinDb, statements: Statements, body: Any, asked: Asked) -> QueryAnswer:
     """Answer one page of a query; a continuation token wins over a query text.
 
     Raises:
@@ -60,15 +93,13 @@ def run_query(db: TwinDb, body: Any, asked: Asked) -> QueryAnswer:
     """
     place = _place(body)
     try:
-        query = parse(place.text)
-        check(query)
-        lowered = lower(query, db.models_of)
+        query, lowered = statements.of(place.text, db)
     except QueryError as error:
         raise answers.query_failed(error.message, error.line, error.position) from error
     try:
         if lowered.is_count:
             (row,) = db.select(lowered.sql, lowered.parameters, limit_s=QUERY_MAX_S)
-            return QueryAnswer([lowered.row(row)], None, CHARGE_BASE + CHARGE_ROW)
+            return QueryAnswer([lowered.encoded(row)], None, CHARGE_BASE + CHARGE_ROW)
         return _page(db, query, lowered, place, asked)
     except TimeoutError:
         raise answers.query_timed_out(QUERY_MAX_S) from None
@@ -86,9 +117,10 @@ def _page(db: TwinDb, query: Query, lowered: Lowered, place: _Place, asked: Aske
     if len(rows) > size and (query.top is None or returned < query.top):
         mark = page[-1][-1] if lowered.keyset else place.mark + len(page)
         token = _token(_Place(place.text, returned, mark, place.page + 1))
-    shaped = [lowered.row(row) for row in page]
-    if not asked.shows_update_times:
-        shaped = [without_update_times(row) for row in shaped]
+    if asked.shows_update_times:
+        shaped = [lowered.encoded(row) for row in page]
+    else:
+        shaped = [without_update_times(lowered.row(row)) for row in page]
     return QueryAnswer(shaped, token, CHARGE_BASE + CHARGE_ROW * len(page))
 
 
