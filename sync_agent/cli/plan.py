@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sync_agent.cli import context, plan_view, reading
-from sync_agent.errors import EXIT_CHANGES_PENDING, EXIT_OK, GuardError, InputError
+from sync_agent.errors import EXIT_CHANGES_PENDING, EXIT_OK, InputError
 from sync_agent.report.output import Output, print_fields, print_line
 from sync_agent.report.progress import Progress
 
@@ -74,10 +74,8 @@ def _deliver(
     from sync_agent.report.plan_page import plan_page
 
     reconciler = inventory.reconciler
-    try:
-        made, refusal = reconciler.guarded(prepared.plan), None
-    except GuardError as error:
-        made, refusal = prepared.plan, error
+    prepared, refusal = plan_view.judged(reconciler, prepared)
+    made = prepared.plan
     file = reconciler.file(made)
     if out is not None:
         _write(out, file.to_bytes())

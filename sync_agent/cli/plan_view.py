@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sync_agent.cli import reading
-from sync_agent.errors import InputError, SyncAgentError
+from sync_agent.errors import GuardError, InputError, SyncAgentError
 from sync_agent.report.output import Column, Output, print_line, print_rows, shown
 from sync_agent.report.progress import duration
 
 if TYPE_CHECKING:
     from sync_agent.agent.apply_plan import ApplyResult
+    from sync_agent.agent.inventory_pass import Prepared
+    from sync_agent.agent.reconciler import Reconciler
     from sync_agent.inventory.record import RecordDiagnostic
     from sync_agent.reconcile.change import Change
     from sync_agent.reconcile.cost import Cost
@@ -30,6 +33,14 @@ _COLUMNS = (
 )
 BUSY_SHARE = 0.05
 """A twin with a larger share of the writes than this decides how long a plan takes."""
+
+
+def judged(reconciler: Reconciler, prepared: Prepared) -> tuple[Prepared, GuardError | None]:
+    """Return what was prepared with the plan as it may be applied, or with the guards' refusal."""
+    try:
+        return replace(prepared, plan=reconciler.guarded(prepared.plan)), None
+    except GuardError as refusal:
+        return prepared, refusal
 
 
 def show_plan(plan: Plan) -> None:

@@ -51,17 +51,19 @@ async def _sync(settings: Settings, *, yes: bool, keep_going: bool, output: Outp
     inventory = inventory_of(settings)
     async with reading.reading(settings) as store:
         prepared = await inventory.prepare(store)
-    plan = prepared.plan
     if prepared.diagnostics and not keep_going:
         raise plan_view.faults(prepared.diagnostics)
+    prepared, refusal = plan_view.judged(inventory.reconciler, prepared)
+    plan = prepared.plan
     progress = Progress("sync", total=len(plan.changes), unit="changes")
     for fault in prepared.diagnostics:
         progress.note(f"not used: {fault}")
     if output is Output.TABLE:
         plan_view.show_plan(plan)
+    if refusal is not None:
+        raise refusal
     result = None
     if plan.changes:
-        inventory.reconciler.guarded(plan)
         if yes:
             async with paced_twins(settings) as store:
                 with progress:
