@@ -24,6 +24,7 @@ BACKLOG = 512
 CONNECTIONS_MAX = 1_000
 HEAD_BYTES_MAX = 64 * 1024
 KEEP_ALIVE_S = 75
+REQUEST_MAX_S = 30.0
 START_MAX_S = 10.0
 STOP_MAX_S = 3
 TICK_S = 0.1
@@ -125,13 +126,40 @@ class _QuietServer(uvicorn.Server):
 
 
 class _BoundedProtocol(HttpToolsProtocol):
-    """Refuses a request whose line and headers are too long, which httptools would take in."""
+    """Refuses what httptools would take in: a head that is too long, a request that takes too long.
+
+    A request has REQUEST_MAX_S from its first byte to its last, and a new connection as long to
+    its first byte; then the connection ends, so that slow clients hold none.
+    """
 
     _head_bytes = 0
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._arrived()
+        super().connection_lost(exc)
+
+    def on_message_complete(self) -> None:
+        self._arrived()
+        super().on_message_complete()
+
+    def _wait(self) -> None:
+        self._arrived()
+        self._late = self.loop.call_later(REQUEST_MAX_S, self.transport.abort)
+
+    def _arrived(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
 
     def on_message_begin(self) -> None:
         self._head_bytes = 0
         super().on_message_begin()
+        self._wait()
         self.scope["extensions"] = cast("Any", {CUT: self.transport.abort})
 
     def on_url(self, url: bytes) -> None:

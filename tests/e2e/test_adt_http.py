@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from sync_agent.stub import http_server
 from sync_agent.stub.http_server import HEAD_BYTES_MAX
 from sync_agent.stub.server import StubServer
 from tests.stubs import running_stub
@@ -106,6 +107,35 @@ def test_a_huge_body_is_refused_before_it_is_read(stub: StubServer) -> None:
     chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
     endless = say(stub, f"{head}Transfer-Encoding: chunked\r\n\r\n".encode(), *[chunk] * 20)
     assert endless.startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"GET /mod",
+        b"GET /models HTTP/1.1\r\nHost: local",
+        b"POST /query HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{",
+    ],
+)
+def test_a_client_that_is_too_slow_is_cut_off(
+    stub: StubServer, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(http_server, "REQUEST_MAX_S", 0.2)
+    with socket.create_connection(address_of(stub), timeout=20) as wire:
+        wire.sendall(sent)
+        with suppress(ConnectionResetError):
+            assert wire.recv(1) == b""
+
+
+def test_a_client_that_rests_between_requests_is_not(
+    stub: StubServer, monkeypatch: pytest.MonkeyPatch, connection: http.client.HTTPConnection
+) -> None:
+    monkeypatch.setattr(http_server, "REQUEST_MAX_S", 0.2)
+    for _ in range(2):
+        connection.request("GET", "/models?api-version=2023-10-31")
+        assert connection.getresponse().read()
+        time.sleep(0.4)
 
 
 @pytest.mark.parametrize("part", ["path", "header"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -149,6 +149,43 @@ async def test_an_expired_signature_and_one_for_another_hub_are_refused() -> Non
             )
             with client, pytest.raises(EventHubError, match=reason):
                 await asyncio.to_thread(client.send_event, EventData(b""))
+
+
+class AnyCredential:
+    """A credential of Microsoft Entra ID, as far as a client can tell."""
+
+    def __init__(self, token: str) -> None:
+        self.token = token
+
+    def get_token(self, *_: str, **__: object) -> AccessToken:
+        return AccessToken(self.token, int(time.time()) + 3600)
+
+
+@pytest.mark.parametrize(
+    ("keys", "token", "welcome"),
+    [
+        (LOOPBACK_KEYS, "whatever", True),
+        ({"own": "s3cret"}, "s3cret", True),
+        ({"own": "s3cret"}, "whatever", False),
+    ],
+)
+async def test_a_token_credential_is_taken_as_the_stub_is_keyed(
+    keys: Mapping[str, str], token: str, *, welcome: bool
+) -> None:
+    async with running_broker(keys=keys) as broker:
+        client = EventHubProducerClient(
+            f"127.0.0.1:{broker.port}",
+            HUB,
+            AnyCredential(token),
+            use_tls=False,
+            retry_total=0,
+        )
+        with client:
+            if welcome:
+                await asyncio.to_thread(client.send_event, EventData(b"x"))
+                return
+            with pytest.raises(EventHubError, match="InvalidToken"):
+                await asyncio.to_thread(client.send_event, EventData(b"x"))
 
 
 class RefreshingCredential:
