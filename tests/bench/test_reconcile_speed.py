@@ -1,0 +1,158 @@
+"""Inventory to plan: beside DiffSync on the same records, a million elements, and a small change.
+
+The records are sites and routers as CSV; one in a hundred differs from the twins there are. Ours
+reads the files, maps them against the models and compares with the graph; DiffSync makes its
+objects from rows already in memory, for both sides, and compares. RECONCILE_RECORDS and
+RECONCILE_ELEMENTS scale the runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import gc
+import os
+import resource
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from diffsync import Adapter, DiffSyncModel
+
+from sync_agent.agent.desired_graph import Desired, read_desired
+from sync_agent.agent.settings import load_settings
+from sync_agent.reconcile.diff import diff
+from sync_agent.reconcile.plan import make_plan
+from sync_agent.twins.graph import TwinGraph
+from tests.small_network import MAPPING, REGISTRY
+
+RECORDS = int(os.environ.get("RECONCILE_RECORDS", "100000"))
+ELEMENTS = int(os.environ.get("RECONCILE_ELEMENTS", "1000000"))
+CHANGED = 100  # one in so many
+SITES = 1_000
+
+pytestmark = [pytest.mark.bench, pytest.mark.timeout(1_800)]
+
+
+class Site(DiffSyncModel):
+    _modelname = "site"
+    _identifiers = ("id",)
+    _attributes = ("label", "latitude", "floors")
+    id: str
+    label: str
+    latitude: float
+    floors: int
+
+
+class Router(DiffSyncModel):
+    _modelname = "router"
+    _identifiers = ("id",)
+    _attributes = ("label", "role", "site")
+    id: str
+    label: str
+    role: str
+    site: str
+
+
+class Network(Adapter):
+    site = Site
+    router = Router
+    top_level = ["site", "router"]  # noqa: RUF012 - as DiffSync has it
+
+
+def rows(count: int, *, changed: bool) -> Iterator[dict[str, Any]]:
+    for number in range(count - SITES):
+        new = changed and number % CHANGED == 0
+        yield {
+            "id": f"R{number}",
+            "label": f"router {number}{' new' if new else ''}",
+            "role": "core" if number % 7 == 0 else "edge",
+            "managed": "true",
+            "installed": "2026-01-01T00:00:00Z",
+            "site": f"S{number % SITES}",
+        }
+
+
+def sites() -> list[dict[str, Any]]:
+    return [
+        {"id": f"S{n}", "label": f"site {n}", "latitude": n / 100, "floors": n % 9}
+        for n in range(SITES)
+    ]
+
+
+def folder_of(folder: Path, count: int, *, changed: bool) -> Path:
+    folder.mkdir()
+    tables = {"sites.csv": sites(), "routers.csv": list(rows(count, changed=changed))}
+    for name, table in tables.items():
+        with (folder / name).open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(table[0]))
+            writer.writeheader()
+            writer.writerows(table)
+    (folder / "links.csv").write_text("link,channel,ghz,a,z\n")
+    (folder / "mapping.toml").write_text(MAPPING)
+    return folder
+
+
+def read(folder: Path) -> Desired:
+    flags = {"inventory.source": str(folder), "inventory.mapping": str(folder / "mapping.toml")}
+    settings = load_settings(None, flags, {}).settings
+    desired = asyncio.run(read_desired(settings, REGISTRY))
+    assert desired.diagnostics == ()
+    return desired
+
+
+def graph_of(desired: Desired) -> TwinGraph:
+    return TwinGraph(
+        (twin.as_stored() | {"$etag": "x"} for twin in desired.graph.twins.values()),
+        (edge.as_stored() | {"$etag": "x"} for edge in desired.graph.relationships.values()),
+    )
+
+
+def network(*, changed: bool) -> Network:
+    adapter = Network()
+    for row in sites():
+        adapter.add(Site(**row))
+    for row in rows(RECORDS, changed=changed):
+        adapter.add(Router(**{name: row[name] for name in ("id", "label", "role", "site")}))
+    return adapter
+
+
+def test_load_and_diff_beside_diffsync(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    observed = graph_of(read(folder_of(tmp_path / "before", RECORDS, changed=False)))
+    after = folder_of(tmp_path / "after", RECORDS, changed=True)
+    gc.collect()
+    began = time.perf_counter()
+    desired = read(after)
+    loaded_s = time.perf_counter() - began
+    changes = diff(desired.graph, observed)
+    ours_s = time.perf_counter() - began
+    assert len(changes) == len(range(0, RECORDS - SITES, CHANGED))
+    del desired
+    gc.collect()
+    began = time.perf_counter()
+    theirs = network(changed=False).diff_to(network(changed=True))
+    theirs_s = time.perf_counter() - began
+    assert theirs.summary()["update"] == len(changes)
+    with capsys.disabled():
+        print(  # noqa: T201 - the figures are what a benchmark is for
+            f"\n{RECORDS:,} records, 1 in {CHANGED} changed: read and map {loaded_s:.2f} s, with"
+            f" diff {ours_s:.2f} s; DiffSync {theirs_s:.2f} s, {theirs_s / ours_s:.1f} times"
+        )
+
+
+def test_a_million_elements_planned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    records = ELEMENTS // 2  # each router is a twin and a relationship
+    folder = folder_of(tmp_path / "large", records, changed=False)
+    gc.collect()
+    began = time.perf_counter()
+    desired = read(folder)
+    plan = make_plan(desired.graph, TwinGraph(), desired.coverage, records=desired.records)
+    took_s = time.perf_counter() - began
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    with capsys.disabled():
+        print(  # noqa: T201 - the figures are what a benchmark is for
+            f"\n{len(plan.changes):,} elements planned in {took_s:.1f} s,"
+            f" {peak_mb:,.0f} MB at most in this process"
+        )
