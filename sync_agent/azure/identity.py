@@ -12,7 +12,10 @@ from typing import Any
 
 from azure.core.credentials import AccessToken
 from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import AzureError
 from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
+
+from sync_agent.azure.service_errors import translated
 
 TOKEN_LIFE_S = 3600
 ADT_SCOPE = "https://digitaltwins.azure.net/.default"
@@ -49,3 +52,15 @@ def credential_for(auth: str, token: str | None = None) -> AsyncTokenCredential:
             return FixedTokenCredential("none")
         case _:
             return DefaultAzureCredential()
+
+
+async def adt_token(credential: AsyncTokenCredential, host: str) -> str:
+    """Return a token for Azure Digital Twins; ``host`` names the instance in an error.
+
+    Raises:
+        ServiceError: the sign-in failed.
+    """
+    try:
+        return (await credential.get_token(ADT_SCOPE)).token
+    except AzureError as error:
+        raise translated(error, host) from error

@@ -5,12 +5,15 @@ instance that was named, with the agent's token in place of the browser's, whate
 says. Since that makes a request from this page a request of the agent's, it is answered only on
 loopback, only under a name of loopback, and never to a page of another origin.
 
-Bounds: ``BODY_BYTES_MAX`` a request, ``CONNECTIONS_MAX``, ``WAIT_S`` for an answer.
+Bounds: ``BODY_BYTES_MAX`` a request, ``CONNECTIONS_MAX``, ``WAIT_S`` for an answer,
+``REQUEST_WAIT_S`` for the whole of a request. Whatever fails is an answer in the service's form,
+for Explorer stumbles over any other.
 Source: azure-digital-twins-explorer, its development proxy.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -21,12 +24,13 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp import web
 
-from sync_agent.errors import AddressInUseError, InputError
+from sync_agent.errors import AddressInUseError, InputError, ServiceError
 from sync_agent.explorer.pages import absent_page, connect_page
 
 BODY_BYTES_MAX = 64 * 1024 * 1024
 CONNECTIONS_MAX = 64
 WAIT_S = 120.0
+REQUEST_WAIT_S = 30.0
 PROXY = "/api/proxy/"
 CONNECT = "/connect"
 _OTHERS = frozenset(("graph", "rbac"))
@@ -58,7 +62,10 @@ class ExplorerServer:
     """
 
     def __init__(self, options: ExplorerOptions, token: Token) -> None:
-        """Prepare; ``token`` is asked before each request to the twins, None for none."""
+        """Prepare; ``token`` is asked before each request to the twins.
+
+        It returns None for a request without one, and raises ServiceError when there is none.
+        """
         self._options = options
         self._token = token
         self._folder = options.folder.resolve() if options.folder else None
@@ -114,7 +121,7 @@ class ExplorerServer:
         handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
     ) -> web.StreamResponse:
         """Refuse names that are not loopback's, and pages of other origins."""
-        if not _is_loopback(_host(f"//{request.headers.get('Host', '')}")):
+        if not is_loopback(_host(f"//{request.headers.get('Host', '')}")):
             return _refusal(403, "Forbidden", "This answers to localhost only.")
         origin = request.headers.get("Origin")
         if origin is not None and urlsplit(origin).netloc != request.headers.get("Host"):
@@ -131,10 +138,17 @@ class ExplorerServer:
     async def _proxy(self, request: web.Request) -> web.StreamResponse:
         """Pass a call on to the twins."""
         path = request.raw_path.removeprefix(PROXY)
-        if path.partition("/")[0].lower() in _OTHERS:
+        if request.match_info["path"].partition("/")[0].lower() in _OTHERS:
             return _refusal(404, "NotFound", "Graph and RBAC are other services.")
         headers = {name: request.headers[name] for name in _PASSED_ON if name in request.headers}
-        token = await self._token()
+        try:
+            async with asyncio.timeout(WAIT_S):
+                token = await self._token()
+        except ServiceError as error:
+            # Never 403, on which Explorer asks to assign a role.
+            return _refusal(401, "Unauthorized", f"{error.message}: {error.remedy}")
+        except TimeoutError:
+            return _refusal(502, "BadGateway", "The sign-in did not end in time.")
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         url = f"{self._options.instance.rstrip('/')}/{path}"
@@ -156,7 +170,14 @@ class ExplorerServer:
     async def _passed_on(
         self, request: web.Request, url: str, headers: dict[str, str], what: str
     ) -> web.StreamResponse:
-        body = await request.read()
+        try:
+            async with asyncio.timeout(REQUEST_WAIT_S):
+                body = await request.read()
+        except TimeoutError:
+            return _refusal(408, "RequestTimeout", "The request did not arrive in time.")
+        except web.HTTPRequestEntityTooLarge:
+            limit = f"A request holds {BODY_BYTES_MAX} bytes at most."
+            return _refusal(413, "RequestEntityTooLarge", limit)
         try:
             async with self._client.request(
                 request.method,
@@ -178,8 +199,11 @@ class ExplorerServer:
 
 def _file(folder: Path, path: str) -> Path:
     """Return the file a path names inside the folder, else the page that knows all paths."""
-    found = (folder / path).resolve()
-    inside = found.is_relative_to(folder) and found.is_file()
+    try:
+        found = (folder / path).resolve()
+        inside = found.is_relative_to(folder) and found.is_file()
+    except (OSError, ValueError):  # a name no file can have: too long, or with a NUL
+        inside = False
     return found if inside else folder / "index.html"
 
 
@@ -190,7 +214,8 @@ def _host(url: str) -> str:
         return ""
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Tell whether a name or address is of this machine alone."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any
 
 import aiohttp
 import pytest
+from yarl import URL
 
-from sync_agent.errors import AddressInUseError, InputError
+from sync_agent.errors import AddressInUseError, InputError, UnauthorizedError
+from sync_agent.explorer import server as explorer_server
 from sync_agent.explorer.server import ExplorerOptions, ExplorerServer
 from sync_agent.stub.server import StubOptions, StubServer
 from tests.stubs import running_stub
@@ -61,11 +64,55 @@ async def test_a_build_is_served_and_unknown_paths_are_its_own_matter(
     ["/../secret.txt", "/%2e%2e/secret.txt", "/static/%2e%2e/%2e%2e/secret.txt", "//secret.txt"],
 )
 async def test_no_path_leads_out_of_the_build(build: Path, stub: StubServer, path: str) -> None:
-    async with serving(ExplorerOptions(stub.adt_url, folder=build)) as (server, client):
-        from yarl import URL
+    async with (
+        serving(ExplorerOptions(stub.adt_url, folder=build)) as (server, client),
+        client.get(URL(server.url + path, encoded=True)) as answer,
+    ):
+        assert "secret" not in await answer.text()
 
-        async with client.get(URL(server.url + path, encoded=True)) as answer:
-            assert "secret" not in await answer.text()
+
+@pytest.mark.parametrize("path", ["/%00", "/" + "a" * 5000, "/%ff", "/" + "a/" * 2500])
+async def test_a_path_no_file_can_have_is_explorer_s_own_matter(
+    build: Path, stub: StubServer, path: str
+) -> None:
+    async with (
+        serving(ExplorerOptions(stub.adt_url, folder=build)) as (server, client),
+        client.get(URL(server.url + path, encoded=True)) as answer,
+    ):
+        assert answer.status == 200
+        assert "Explorer" in await answer.text()
+
+
+async def test_a_failed_sign_in_is_an_answer_without_the_token(
+    build: Path, stub: StubServer
+) -> None:
+    async def token() -> str | None:
+        raise UnauthorizedError("twins refuses the credentials", remedy="sign in")
+
+    async with (
+        serving(ExplorerOptions(stub.adt_url, folder=build), token) as (server, client),
+        client.get(server.url + MODELS) as answer,
+    ):
+        assert answer.status == 401
+        message = (await answer.json())["error"]["message"]
+        assert message == "twins refuses the credentials: sign in"
+
+
+async def test_a_body_that_is_too_large_or_never_ends_is_refused(
+    build: Path, stub: StubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explorer_server, "BODY_BYTES_MAX", 1024)
+    monkeypatch.setattr(explorer_server, "REQUEST_WAIT_S", 0.2)
+
+    async def never_ending() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(5)
+
+    async with serving(ExplorerOptions(stub.adt_url, folder=build)) as (server, client):
+        for body, status in ((b" " * 1025, 413), (never_ending(), 408)):
+            async with client.post(f"{server.url}/api/proxy/query", data=body) as answer:
+                assert answer.status == status
+                assert "message" in (await answer.json())["error"]
 
 
 async def test_calls_go_on_to_the_instance_whatever_host_they_name(
@@ -86,8 +133,6 @@ async def test_calls_go_on_to_the_instance_whatever_host_they_name(
 
 async def test_ids_keep_their_escapes(build: Path, stub: StubServer) -> None:
     async with serving(ExplorerOptions(stub.adt_url, folder=build)) as (server, client):
-        from yarl import URL
-
         url = f"{server.url}/api/proxy/digitaltwins/a%2Fb%20c?api-version=2021-06-30-preview"
         async with client.get(URL(url, encoded=True)) as answer:
             assert "exists with the ID a/b c." in (await answer.json())["error"]["message"]
@@ -107,13 +152,14 @@ async def test_the_agent_s_token_goes_in_place_of_the_browser_s(build: Path) -> 
                 assert "s3cret" not in str(answer.headers)
 
 
-@pytest.mark.parametrize("path", ["Graph/v1.0/me", "rbac/roleAssignments"])
+@pytest.mark.parametrize("path", ["Graph/v1.0/me", "rbac/roleAssignments", "%47raph/v1.0/me"])
 async def test_other_services_are_not_here(build: Path, stub: StubServer, path: str) -> None:
     async with (
         serving(ExplorerOptions(stub.adt_url, folder=build)) as (server, client),
-        client.get(f"{server.url}/api/proxy/{path}") as answer,
+        client.get(URL(f"{server.url}/api/proxy/{path}", encoded=True)) as answer,
     ):
         assert answer.status == 404
+        assert "other services" in (await answer.json())["error"]["message"]
 
 
 @pytest.mark.parametrize(
