@@ -62,7 +62,7 @@ def stub() -> Iterator[StubServer]:
 @contextmanager
 def explorer(stub: StubServer, folder: Path) -> Iterator[str]:
     """Run the command as a person does; the context has the address it prints."""
-    command = [sys.executable, "-m", "sync_agent", "--set", "adt.auth=none", "explorer"]
+    command = [sys.executable, "-m", "sync_agent", "explorer"]
     command += ["--dir", str(folder), "--url", stub.adt_url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
