@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ipaddress
 import ssl
 import time
 from collections.abc import Mapping, Sequence
@@ -17,11 +16,13 @@ from contextlib import suppress
 from types import MappingProxyType
 
 from sync_agent.errors import AddressInUseError, SettingsError
+from sync_agent.hosts import is_loopback
 from sync_agent.stub.amqp.condition import AmqpError, Condition
 from sync_agent.stub.amqp.connection import Connection
 from sync_agent.stub.amqp.message import PLAIN_FORMAT, encode_message, read_delivery
 from sync_agent.stub.amqp.namespace import Clock, HubOptions, Limits, Namespace
 from sync_agent.stub.amqp.partition_log import EventLog
+from sync_agent.stub.amqp.websocket import Doorway
 
 DEFAULT_KEY_NAME = "RootManageSharedAccessKey"
 LOOPBACK_KEYS: Mapping[str, str] = MappingProxyType({DEFAULT_KEY_NAME: "loopback-development-only"})
@@ -57,7 +58,7 @@ class EventHubBroker:
             raise SettingsError(
                 "the event hub stub needs a shared access key", remedy="name at least one key"
             )
-        if keys == LOOPBACK_KEYS and not _is_loopback(host):
+        if keys == LOOPBACK_KEYS and not is_loopback(host):
             raise SettingsError(
                 f"the public development key is refused on {host}, which is not loopback",
                 remedy="give keys of your own, or listen on 127.0.0.1",
@@ -194,7 +195,7 @@ class EventHubBroker:
             return _Refusal()
         connection = Connection(self._namespace, self._on_lost)
         self._connections.add(connection)
-        return connection
+        return Doorway(connection, any_host=self._keys != LOOPBACK_KEYS)
 
     def _on_lost(self, connection: Connection) -> None:
         self._connections.discard(connection)
@@ -207,12 +208,3 @@ class _Refusal(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport.close()
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

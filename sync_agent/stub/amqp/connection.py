@@ -93,9 +93,14 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to listen to a new peer."""
-        self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=OUTPUT_HIGH, low=OUTPUT_LOW)
+        socket = cast("asyncio.Transport", transport)
+        socket.set_write_buffer_limits(high=OUTPUT_HIGH, low=OUTPUT_LOW)
+        self._transport = socket
         self._schedule_tick()
+
+    def carried_by(self, transport: asyncio.Transport) -> None:
+        """Go on in something that is carried by the socket."""
+        self._transport = transport
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; whatever is wrong with them closes this connection and nothing else."""
