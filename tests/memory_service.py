@@ -23,8 +23,15 @@ from sync_agent.query.checks import check
 from sync_agent.query.interpreter import run
 from sync_agent.query.parser import parse
 from sync_agent.twins.graph import TwinGraph
-from sync_agent.twins.patch import apply_patch
+from sync_agent.twins.patch import PatchError, apply_patch
 from sync_agent.twins.twin import Document, Relationship, Twin
+
+
+def patched(document: Document, patch: Sequence[Document]) -> Document:
+    try:
+        return apply_patch(document, patch)
+    except PatchError as error:
+        raise ServiceError(str(error), status=400, code="JsonPatchInvalid") from error
 
 
 class MemoryService:
@@ -73,7 +80,7 @@ class MemoryService:
     ) -> None:
         self._before("patch", twin_id)
         document = self._there(twin_id, etag)
-        self.graph.put_twin({**apply_patch(document, patch), "$etag": self._etag()})
+        self.graph.put_twin({**patched(document, patch), "$etag": self._etag()})
         self._after("patch", twin_id)
 
     async def delete_twin(self, twin_id: str, *, etag: str | None = None) -> None:
@@ -112,7 +119,7 @@ class MemoryService:
         element = f"{source}/{relationship_id}"
         self._before("patch", element)
         document = self._edge(source, relationship_id, etag)
-        self.graph.put_relationship({**apply_patch(document, patch), "$etag": self._etag()})
+        self.graph.put_relationship({**patched(document, patch), "$etag": self._etag()})
         self._after("patch", element)
 
     async def delete_relationship(

@@ -3,7 +3,7 @@
 Each patch carries the ETag of the document it was made from: when telemetry or a person was
 quicker, the twin is read again and the step made anew, so no value is lost and no twin is ever
 invalid. The journal holds each step before it is made. A run that was killed is gone on with by
-running it again; a run that is done can be taken back.
+running it again; a run that is done, or was cut off, can be taken back, and so can be cut off too.
 
 Which twins are still of the old model is asked by query, which may lag ten seconds behind writes:
 a twin that the query shows and that is of the new model already is left alone, and the end is
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sync_agent.agent.bounded import each
@@ -23,6 +23,7 @@ from sync_agent.agent.migration_journal import MigrationJournal
 from sync_agent.dtdl.compatibility import Comparison, compare
 from sync_agent.dtdl.registry import ModelRegistry
 from sync_agent.errors import (
+    InputError,
     ModelError,
     NotFoundError,
     PreconditionError,
@@ -32,7 +33,7 @@ from sync_agent.errors import (
 from sync_agent.migration.edges import EdgeWrite, edges_matter, targets_matter
 from sync_agent.migration.rules import Pair, unsettled
 from sync_agent.migration.step import CannotMigrateError, Step, Target
-from sync_agent.migration.undo import undo_step
+from sync_agent.migration.undo import undo_edges, undo_step
 from sync_agent.ports.twin_store import TwinStore
 from sync_agent.twins.twin import Document, Relationship, Twin
 
@@ -72,6 +73,16 @@ class MigrationResult:
         self.failed.add(twin)
         if len(self.reasons) < REASONS_KEPT:
             self.reasons[twin] = reason
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """One direction: how a twin's step is made, and where it is written down."""
+
+    goal: str
+    step: Callable[[Document, Iterable[Relationship], Mapping[str, str]], Step]
+    begin: Callable[[Iterable[Step]], None]
+    finish: Callable[[Iterable[str]], None]
 
 
 @dataclass(slots=True)
@@ -138,20 +149,29 @@ class Migration:
         """Take all twins along; first finish what a killed run had begun.
 
         Raises:
+            InputError: an undo of the journal was cut off; it has to be finished first.
             ServiceError: the service cannot be reached or refuses us; run again to go on.
             StoreError: the journal cannot be written; run again to go on.
         """
+        if journal.going_back():
+            raise InputError(
+                "an undo of this migration was cut off",
+                place=str(journal.path),
+                remedy=f"finish it first: `sync-agent models migrate --undo {journal.path} --yes`",
+            )
         result = MigrationResult()
+        way = _Way(self.pair.new, self._target.step, journal.begin, journal.finish)
         pending = [(twin, journal.step(twin)) for twin in journal.unfinished()]
-        for first in range(0, len(pending), CHUNK):
-            await self._resume(pending[first : first + CHUNK], journal, result)
-            on_progress(result.migrated)
+        await self._resume(pending, way, result, on_progress)
         quiet_s = 0.0
         while quiet_s < QUERY_LAG_S:
             moved = 0
             async for documents in self._chunks():
                 fresh = [d for d in documents if d["$dtId"] not in result.failed]
-                moved += await self._move(fresh, journal, result)
+                steps = await each(fresh, self._try_step, at_once=self.at_once)
+                before = result.migrated
+                await self._move(steps, way, result)
+                moved += result.migrated - before
                 on_progress(result.migrated)
             if moved:
                 quiet_s = 0.0
@@ -165,70 +185,82 @@ class Migration:
     async def undo(
         self, journal: MigrationJournal, on_progress: Callable[[int], None]
     ) -> MigrationResult:
-        """Take back every step of a journal, newest first.
+        """Take back every step of a journal, newest first; also of one that was cut off.
 
         Raises:
             ServiceError: the service cannot be reached or refuses us; run again to go on.
+            StoreError: the journal cannot be read or written; run again to go on.
         """
         result = MigrationResult()
 
-        async def back(twin: str) -> None:
-            await self._take_back(twin, journal.step(twin), result)
-            on_progress(result.migrated)
+        def back(document: Document, edges: Iterable[Relationship], _: Mapping[str, str]) -> Step:
+            twin = document["$dtId"]
+            done, finished = journal.step(twin), journal.finished(twin)
+            return undo_step(self.pair, self.registry, done, document, edges, finished=finished)
 
-        await each(reversed(journal.twins), back, at_once=self.at_once)
+        way = _Way(self.pair.old, back, journal.begin_back, journal.finish_back)
+        pending = [(twin, journal.step_back(twin)) for twin in journal.going_back()]
+        await self._resume(pending, way, result, on_progress)
+        twins = [twin for twin in reversed(journal.twins) if twin not in result.failed]
+        for first in range(0, len(twins), CHUNK):
+            chunk = twins[first : first + CHUNK]
+            steps = await each(
+                chunk, lambda twin: self._step_back(twin, journal, way), at_once=self.at_once
+            )
+            pairs = zip(chunk, steps, strict=True)
+            journal.finish_back(twin for twin, step in pairs if step is None)
+            await self._move([step for step in steps if step is not None], way, result)
+            on_progress(result.migrated)
         return result
 
     # -- one chunk ------------------------------------------------------------------------------
 
     async def _move(
-        self, documents: Sequence[Document], journal: MigrationJournal, result: MigrationResult
-    ) -> int:
-        """Make the steps of some twins; return how many twins changed."""
+        self, made: Iterable[Step | CannotMigrateError], way: _Way, result: MigrationResult
+    ) -> None:
+        """Write down the steps of some twins and make them."""
         steps: list[Step] = []
-        for made in await each(documents, self._try_step, at_once=self.at_once):
-            if isinstance(made, CannotMigrateError):
-                result.fail(made.twin, "; ".join(made.reasons))
+        for item in made:
+            if isinstance(item, CannotMigrateError):
+                result.fail(item.twin, "; ".join(item.reasons))
             else:
-                steps.append(made)
-        journal.begin(steps)
-        before = result.migrated
-        done = await each(
-            steps, lambda step: self._make(step, journal, result), at_once=self.at_once
-        )
-        journal.finish(step.twin for step, ok in zip(steps, done, strict=True) if ok)
-        return result.migrated - before
+                steps.append(item)
+        way.begin(steps)
+        done = await each(steps, lambda step: self._make(step, way, result), at_once=self.at_once)
+        way.finish(step.twin for step, ok in zip(steps, done, strict=True) if ok)
 
     async def _resume(
         self,
-        begun: Sequence[tuple[str, Step]],
-        journal: MigrationJournal,
+        pending: Sequence[tuple[str, Step]],
+        way: _Way,
         result: MigrationResult,
+        on_progress: Callable[[int], None],
     ) -> None:
+        """Finish steps that were begun; how far each came is not known."""
+
         async def go_on(item: tuple[str, Step]) -> bool:
-            return await self._make(replace(item[1], etag=""), journal, result)
+            return await self._make(replace(item[1], etag=""), way, result)
 
-        done = await each(begun, go_on, at_once=self.at_once)
-        journal.finish(twin for (twin, _), ok in zip(begun, done, strict=True) if ok)
+        for first in range(0, len(pending), CHUNK):
+            begun = pending[first : first + CHUNK]
+            done = await each(begun, go_on, at_once=self.at_once)
+            way.finish(twin for (twin, _), ok in zip(begun, done, strict=True) if ok)
+            on_progress(result.migrated)
 
-    async def _make(self, step: Step, journal: MigrationJournal, result: MigrationResult) -> bool:
+    async def _make(self, step: Step, way: _Way, result: MigrationResult) -> bool:
         """Make one step; return whether nothing of it is left to do."""
         for write in step.before if step.etag else ():
             await self._write_edge(write)
         for _ in range(TRIES):
             try:
-                if not step.etag:  # it is not known how the twin is now
-                    fresh = await self._renewed(step)
-                    if fresh is None:
-                        await self._after(step)
-                        return True
-                    for write in fresh.before:
-                        await self._write_edge(write)
-                    step = fresh
-                    journal.begin([step])
-                await self.service.patch_twin(step.twin, step.patch, etag=step.etag)
+                if not step.etag:
+                    step = await self._renewed(step, way)
+                if step.patch:
+                    await self.service.patch_twin(step.twin, step.patch, etag=step.etag)
+                    result.migrated += 1
             except (PreconditionError, UnreachableError):
-                step = replace(step, etag="")
+                step = replace(step, etag="")  # it is not known how the twin is now
+                continue
             except NotFoundError:
                 return True  # deleted meanwhile
             except CannotMigrateError as error:
@@ -239,25 +271,29 @@ class Migration:
                     raise
                 result.fail(step.twin, error.message)
                 return False
-            else:
-                result.migrated += 1
-                await self._after(step)
-                return True
-        result.fail(step.twin, f"it changed {TRIES} times while it was to be migrated")
+            await self._after(step)
+            return True
+        result.fail(step.twin, f"it changed {TRIES} times while it was to change its model")
         return False
 
-    async def _renewed(self, step: Step) -> Step | None:
-        """Return the step made for the twin as it is now; None when it is of the new model.
+    async def _renewed(self, step: Step, way: _Way) -> Step:
+        """Return the step made and begun for the twin as it is now; without a patch at the goal.
 
         What was begun on its relationships is kept: they hold their old values no longer.
         """
         twin = await self.service.get_twin(step.twin)
         if twin is None:
             raise NotFoundError(f"{step.twin} is not there any more")
-        if twin.model != self.pair.old:
-            return None
-        made = self._target.step(_document(twin))
-        return replace(made, before=step.before, after=step.after)
+        if twin.model == way.goal:
+            return replace(step, etag=twin.etag, patch=())
+        if twin.model not in (self.pair.old, self.pair.new):
+            raise CannotMigrateError(step.twin, [f"it is of model {twin.model} now"])
+        made = way.step(_document(twin), (), {})
+        fresh = replace(made, before=step.before, after=step.after)
+        for write in fresh.before:
+            await self._write_edge(write)
+        way.begin([fresh])
+        return fresh
 
     async def _after(self, step: Step) -> None:
         for write in step.after:
@@ -318,29 +354,24 @@ class Migration:
 
     # -- back -----------------------------------------------------------------------------------
 
-    async def _take_back(self, twin_id: str, done: Step, result: MigrationResult) -> None:
-        for _ in range(TRIES):
-            twin = await self.service.get_twin(twin_id)
-            if twin is None or twin.model == self.pair.old:
-                return
-            if twin.model != self.pair.new:
-                result.fail(twin_id, f"it is of model {twin.model} now")
-                return
-            edges, _ = await self._edges_of(twin_id)
-            try:
-                step = undo_step(self.pair, self.registry, done, _document(twin), edges)
-                for write in step.before:
-                    await self._write_edge(write)
-                await self.service.patch_twin(twin_id, step.patch, etag=step.etag)
-            except (PreconditionError, UnreachableError):
-                continue
-            except CannotMigrateError as error:
-                result.fail(twin_id, "; ".join(error.reasons))
-                return
-            result.migrated += 1
-            await self._after(step)
-            return
-        result.fail(twin_id, f"it changed {TRIES} times while it was to be taken back")
+    async def _step_back(
+        self, twin_id: str, journal: MigrationJournal, way: _Way
+    ) -> Step | CannotMigrateError | None:
+        """Return the step that takes a twin back; None when there is nothing to do."""
+        twin = await self.service.get_twin(twin_id)
+        if twin is None:
+            return None
+        if twin.model == self.pair.old:
+            if journal.finished(twin_id):
+                return None  # somebody took it back
+            return undo_edges(journal.step(twin_id), _document(twin))
+        if twin.model != self.pair.new:
+            return CannotMigrateError(twin_id, [f"it is of model {twin.model} now"])
+        edges, _ = await self._edges_of(twin_id)
+        try:
+            return way.step(_document(twin), edges, {})
+        except CannotMigrateError as error:
+            return error
 
     # -- twins of the old model -----------------------------------------------------------------
 

@@ -2,21 +2,27 @@
 
 One JSON value a line. The first line says which models; then a line per step, on disk before the
 step's first write, and one when it is done. So a killed run can be gone on with, and a finished one
-taken back. A last line that was cut off by a kill says nothing was written for it, and is dropped.
+taken back. A step back is written down in the same way, so an undo can be killed too. A last line
+that was cut off by a kill says nothing was written for it, and is dropped.
+
+Whoever has it open holds its lock: two processes that write one journal would spoil it.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import msgspec
 
-from sync_agent.errors import InputError, StoreError
+from sync_agent.errors import GuardError, InputError, StoreError
 from sync_agent.migration.rules import Pair
 from sync_agent.migration.step import Step
 
@@ -25,13 +31,15 @@ FORMAT = "sync-agent migration journal, version 1"
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """One line: the head, a step about to be made, or the ids of twins whose steps are done."""
+    """One line: the head, a step or step back about to be made, or twins whose steps are done."""
 
     head: str = ""
     instance: str = ""
     pair: Pair | None = None
     step: Step | None = None
     done: tuple[str, ...] = ()
+    back: Step | None = None
+    undone: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -41,7 +49,8 @@ class MigrationJournal:
     path: Path
     pair: Pair
     _file: int
-    _places: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _steps: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _back: dict[str, tuple[int, int]] = field(default_factory=dict)
     _done: set[str] = field(default_factory=set)
     _end: int = 0
 
@@ -60,12 +69,20 @@ class MigrationJournal:
 
     @property
     def twins(self) -> tuple[str, ...]:
-        """Return the ids of all twins with a step, in the order of their first."""
-        return tuple(self._places)
+        """Return the ids of all twins with a step not taken back, in the order of their first."""
+        return tuple(self._steps)
 
     def unfinished(self) -> tuple[str, ...]:
         """Return the twins whose step was begun and not said to be done."""
-        return tuple(twin for twin in self._places if twin not in self._done)
+        return tuple(twin for twin in self._steps if twin not in self._done)
+
+    def going_back(self) -> tuple[str, ...]:
+        """Return the twins whose step back was begun and not said to be done."""
+        return tuple(self._back)
+
+    def finished(self, twin: str) -> bool:
+        """Tell whether the step of a twin was said to be done."""
+        return twin in self._done
 
     def step(self, twin: str) -> Step:
         """Return the latest step of a twin.
@@ -74,15 +91,16 @@ class MigrationJournal:
             KeyError: it has none.
             StoreError: the file cannot be read.
         """
-        place, size = self._places[twin]
-        try:
-            line = os.pread(self._file, size, place)
-        except OSError as error:
-            raise _failure(self.path, error) from error
-        step = _LINES.decode(line).step
-        if step is None:
-            raise StoreError(f"{self.path} was changed while it was in use")
-        return step
+        return self._kept(self._read(self._steps[twin]).step)
+
+    def step_back(self, twin: str) -> Step:
+        """Return the step back that was begun for a twin.
+
+        Raises:
+            KeyError: it has none.
+            StoreError: the file cannot be read.
+        """
+        return self._kept(self._read(self._back[twin]).back)
 
     def begin(self, steps: Iterable[Step]) -> None:
         """Write steps down and wait until they are on disk.
@@ -91,13 +109,9 @@ class MigrationJournal:
             StoreError: they cannot be written; then no twin may be.
         """
         for step in steps:
-            line = self._append(_Line(step=step))
-            self._places[step.twin] = (self._end - len(line), len(line))
+            self._steps[step.twin] = self._append(_Line(step=step))
             self._done.discard(step.twin)
-        try:
-            os.fsync(self._file)
-        except OSError as error:
-            raise _failure(self.path, error) from error
+        self._sync()
 
     def finish(self, twins: Iterable[str]) -> None:
         """Write down that these steps were made.
@@ -110,7 +124,53 @@ class MigrationJournal:
             self._append(_Line(done=done))
             self._done.update(done)
 
-    def _append(self, line: _Line) -> bytes:
+    def begin_back(self, steps: Iterable[Step]) -> None:
+        """Write steps back down and wait until they are on disk.
+
+        Raises:
+            StoreError: they cannot be written; then no twin may be.
+        """
+        for step in steps:
+            self._back[step.twin] = self._append(_Line(back=step))
+        self._sync()
+
+    def finish_back(self, twins: Iterable[str]) -> None:
+        """Write down that the steps of these twins were taken back.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        undone = tuple(twins)
+        if undone:
+            self._append(_Line(undone=undone))
+            self._forget(undone)
+
+    def _forget(self, twins: Iterable[str]) -> None:
+        for twin in twins:
+            self._steps.pop(twin, None)
+            self._back.pop(twin, None)
+            self._done.discard(twin)
+
+    def _read(self, place: tuple[int, int]) -> _Line:
+        try:
+            line = os.pread(self._file, place[1], place[0])
+        except OSError as error:
+            raise _failure(self.path, error) from error
+        return _decoded(line, self.path, place[0])
+
+    def _kept(self, step: Step | None) -> Step:
+        if step is None:
+            raise StoreError(f"{self.path} was changed while it was in use")
+        return step
+
+    def _sync(self) -> None:
+        try:
+            os.fsync(self._file)
+        except OSError as error:
+            raise _failure(self.path, error) from error
+
+    def _append(self, line: _Line) -> tuple[int, int]:
+        """Write a line, and return its place and size."""
         data = msgspec.json.encode(line) + b"\n"
         try:
             written = os.write(self._file, data)
@@ -119,16 +179,19 @@ class MigrationJournal:
         if written < len(data):
             raise StoreError(f"{self.path} cannot be written: the disk is full")
         self._end += len(data)
-        return data
+        return self._end - len(data), len(data)
 
     def load(self) -> None:
         """Take in what is in the file; used by ``open_journal``."""
         for place, line in _lines(self._file, self.path):
             read = _decoded(line, self.path, place)
             if read.step is not None:
-                self._places[read.step.twin] = (place, len(line))
+                self._steps[read.step.twin] = (place, len(line))
                 self._done.discard(read.step.twin)
+            if read.back is not None:
+                self._back[read.back.twin] = (place, len(line))
             self._done.update(read.done)
+            self._forget(read.undone)
             self._end = place + len(line)
         try:
             os.ftruncate(self._file, self._end)
@@ -140,28 +203,58 @@ class MigrationJournal:
 _LINES = msgspec.json.Decoder(_Line)
 
 
+def journal_file(folder: Path, pair: Pair, instance: str) -> Path:
+    """Return which file of a folder a migration keeps: the one it kept before, or a new one.
+
+    Raises:
+        GuardError: a migration of these models by other rules is running.
+        InputError: one was cut off, or a file of that name is no journal.
+        StoreError: a file cannot be read.
+    """
+    name = f"{_slug(pair.old)}-to-{_slug(pair.new)}"
+    for number in count(1):
+        path = folder / (f"{name}.ndjson" if number == 1 else f"{name}-{number}.ndjson")
+        if not path.exists() or not path.stat().st_size or _is_of(path, pair, instance):
+            return path
+    raise AssertionError
+
+
+def _is_of(path: Path, pair: Pair, instance: str) -> bool:
+    """Tell whether a file is of a migration; refuse when one by other rules is not at an end."""
+    with _opened(path, os.O_RDWR | os.O_APPEND) as journal:
+        kept_by, known = _head(path, journal._file)
+        if kept_by != instance or known == pair:
+            return kept_by == instance
+        _lock(path, journal._file)
+        journal.load()
+        if journal.unfinished() or journal.going_back():
+            raise InputError(
+                "is of a migration of these models by other rules, which was cut off",
+                place=str(path),
+                remedy="go on with it by running it again with its rules, or take it back first:"
+                f" `sync-agent models migrate --undo {path}`",
+            )
+    return False
+
+
 def open_journal(path: Path, pair: Pair, instance: str) -> MigrationJournal:
     """Open the journal of a migration: a new one, or the one a killed run left.
 
     Raises:
+        GuardError: another process has it open.
         InputError: the file is of another migration or no journal.
         StoreError: it cannot be made or read.
     """
+    journal = _opened(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, pair)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        is_new = os.fstat(file).st_size == 0
-    except OSError as error:
-        raise _failure(path, error) from error
-    journal = MigrationJournal(path, pair, file)
-    try:
-        if is_new:
+        _lock(path, journal._file)
+        if os.fstat(journal._file).st_size == 0:
             journal._append(_Line(head=FORMAT, instance=instance, pair=pair))
             return journal
-        _check_head(path, file, pair, instance)
+        _check_head(path, journal._file, instance, pair)
         journal.load()
     except BaseException:
-        os.close(file)
+        os.close(journal._file)
         raise
     return journal
 
@@ -170,40 +263,60 @@ def read_journal(path: Path, instance: str) -> MigrationJournal:
     """Open the journal of a migration that is to be taken back.
 
     Raises:
+        GuardError: another process has it open.
         InputError: there is no such file, or it is no journal of this instance.
         StoreError: it cannot be read.
     """
+    journal = _opened(path, os.O_RDWR | os.O_APPEND)
     try:
-        file = os.open(path, os.O_RDWR | os.O_APPEND)
-    except OSError as error:
-        raise _failure(path, error) from error
-    try:
-        pair = _check_head(path, file, None, instance)
-        journal = MigrationJournal(path, pair, file)
+        _lock(path, journal._file)
+        journal.pair = _check_head(path, journal._file, instance)
         journal.load()
     except BaseException:
-        os.close(file)
+        os.close(journal._file)
         raise
     return journal
 
 
-def _check_head(path: Path, file: int, pair: Pair | None, instance: str) -> Pair:
+def _opened(path: Path, flags: int, pair: Pair | None = None) -> MigrationJournal:
+    try:
+        if flags & os.O_CREAT:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(path, flags, 0o600)
+    except OSError as error:
+        raise _failure(path, error) from error
+    return MigrationJournal(path, pair or Pair("", ""), file)
+
+
+def _lock(path: Path, file: int) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise GuardError(
+            f"a migration that keeps {path} is running", remedy="wait until it is done"
+        ) from error
+
+
+def _head(path: Path, file: int) -> tuple[str, Pair]:
     first = next(_lines(file, path), (0, b""))[1]
     head = _decoded(first, path, 0) if first else _Line()
     if head.head != FORMAT or head.pair is None:
         raise InputError("is no migration journal", place=str(path), remedy="name another file")
-    if head.instance != instance:
+    return head.instance, head.pair
+
+
+def _check_head(path: Path, file: int, instance: str, pair: Pair | None = None) -> Pair:
+    kept_by, known = _head(path, file)
+    if kept_by != instance:
         remedy = "name the file of a migration of this instance"
+        raise InputError(f"is of {kept_by}, not of {instance}", place=str(path), remedy=remedy)
+    if pair is not None and known != pair:
         raise InputError(
-            f"is of {head.instance}, not of {instance}", place=str(path), remedy=remedy
-        )
-    if pair is not None and head.pair != pair:
-        raise InputError(
-            f"is of the migration {head.pair.old} to {head.pair.new}, or of other rules",
+            f"is of the migration {known.old} to {known.new}, or of other rules",
             place=str(path),
-            remedy="name another file with --journal",
+            remedy="name another folder with --journal",
         )
-    return head.pair
+    return known
 
 
 def _lines(file: int, path: Path) -> Iterator[tuple[int, bytes]]:
@@ -226,6 +339,10 @@ def _decoded(line: bytes, path: Path, place: int) -> _Line:
     except msgspec.MsgspecError as error:
         remedy = "restore the file, or begin anew with another --journal"
         raise InputError(f"is damaged at byte {place}", place=str(path), remedy=remedy) from error
+
+
+def _slug(model: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.]+", "-", model.removeprefix("dtmi:"))
 
 
 def _failure(path: Path, error: OSError) -> StoreError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -86,7 +85,7 @@ async def _migrate(
 ) -> int:
     from sync_agent.agent.deploy_models import read_deployed
     from sync_agent.agent.migrate_models import Migration
-    from sync_agent.agent.migration_journal import open_journal
+    from sync_agent.agent.migration_journal import journal_file, open_journal
     from sync_agent.agent.outdated_models import pairs_to_migrate
     from sync_agent.agent.twin_service import paced_twins
 
@@ -98,7 +97,7 @@ async def _migrate(
         migrations = [Migration(pair, store, deployed.registry, at_once) for pair in pairs]
         failed = pending = False
         for migration in migrations:
-            file = folder / f"{_slug(migration.pair.old)}-to-{_slug(migration.pair.new)}.ndjson"
+            file = journal_file(folder, migration.pair, str(settings.adt.url))
             plan = await migration.plan()
             begun = file.exists()
             _show_plan(plan, output)
@@ -166,10 +165,6 @@ def _pairs(chosen: tuple[str, str] | None, declared: Sequence[Pair]) -> tuple[Pa
             remedy="add a [[migration]] for it, or leave out --rules",
         )
     return (same[0],) if same else (wanted,)
-
-
-def _slug(model: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.]+", "-", model.removeprefix("dtmi:"))
 
 
 def _show_plan(plan: MigrationPlan, output: Output) -> None:

@@ -1,12 +1,14 @@
 """Taking a step back: the step in the other direction, with the very values that stood there.
 
 What somebody changed since (telemetry, an operator) is kept, in the form the old model has for it;
-what is as the migration left it gets the value it had before.
+what is as the migration left it gets the value it had before. A step that was cut off may have
+taken relationships away and put none in their place; those come back, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from sync_agent.dtdl.registry import ModelRegistry
@@ -22,15 +24,29 @@ def undo_step(
     done: Step,
     document: Document,
     edges: Iterable[Relationship] = (),
+    *,
+    finished: bool = True,
 ) -> Step:
     """Return the step that takes a twin back to the model it had before ``done``.
+
+    ``finished`` tells whether all of ``done`` was made; one that was not may have been cut off
+    anywhere.
 
     Raises:
         CannotMigrateError: it holds values now that the old model has no room for.
     """
     back = Pair(pair.new, pair.old, _rules(pair.rules, done))
     step = Target(back, registry).step(document, edges)
-    return replace(step, after=(*step.after, *_edges_again(done)))
+    settled = {write.edge.key for write in step.after if write.action == "put"}
+    if finished:  # a renamed relationship that is not there any more was deleted by somebody
+        settled |= {write.edge.key for write in done.after if write.action == "put"}
+    return replace(step, after=(*step.after, *_edges_again(done, settled)))
+
+
+def undo_edges(done: Step, document: Document) -> Step:
+    """Return the step for a twin that never left its old model, though ``done`` was begun."""
+    again = tuple(_edges_again(done, set()))
+    return Step(done.twin, document.get("$etag") or "", patch=(), touched=(), after=again)
 
 
 def _rules(rules: Rules, done: Step) -> Rules:
@@ -55,18 +71,15 @@ def _inverse(rules: Rules, name: str, values: dict[str, object]) -> Conversion:
     return Conversion(known, scale, -forward.offset * scale)
 
 
-def _edges_again(done: Step) -> list[EdgeWrite]:
-    """Return the writes that bring back what the step took from relationships, or took away."""
-    renamed = {write.edge.key for write in done.after if write.action == "put"}
-    again = []
+def _edges_again(done: Step, settled: AbstractSet[tuple[str, str]]) -> Iterator[EdgeWrite]:
+    """Yield the writes that bring back what the step took from relationships, or took away."""
     for write in done.before:
-        if write.action == "delete" and write.edge.key not in renamed:
-            again.append(EdgeWrite("put", replace(write.edge, etag="")))
+        if write.action == "delete" and write.edge.key not in settled:
+            yield EdgeWrite("put", replace(write.edge, etag=""))
         elif write.action == "patch":
             values = [
                 {"op": "add", "path": operation["path"], "value": write.edge.properties[name]}
                 for operation in write.patch
                 if (name := str(operation["path"])[1:]) in write.edge.properties
             ]
-            again.append(EdgeWrite("patch", write.edge, tuple(values)))
-    return again
+            yield EdgeWrite("patch", write.edge, tuple(values))

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from sync_agent.agent.migrate_models import Migration, MigrationResult
-from sync_agent.agent.migration_journal import open_journal, read_journal
+from sync_agent.agent.migration_journal import journal_file, open_journal, read_journal
 from sync_agent.dtdl.values import check_twin
 from sync_agent.errors import (
+    GuardError,
     InputError,
     ModelError,
     UnauthorizedError,
@@ -41,6 +42,11 @@ async def no_sleep(_: float) -> None:
 async def run(service: MemoryService, file: Path, pair: Pair = PAIR) -> MigrationResult:
     with open_journal(file, pair, INSTANCE) as journal:
         return await migration(service, pair).run(journal, lambda _: None)
+
+
+async def undo(service: MemoryService, file: Path) -> MigrationResult:
+    with read_journal(file, INSTANCE) as journal:
+        return await migration(service).undo(journal, lambda _: None)
 
 
 def radios(count: int) -> list[Document]:
@@ -154,8 +160,7 @@ async def test_a_migration_can_be_taken_back(tmp_path: Path) -> None:
     before = [row async for row in service.query(ALL)]
     await run(service, tmp_path / "j")
 
-    with read_journal(tmp_path / "j", INSTANCE) as journal:
-        result = await migration(service).undo(journal, lambda _: None)
+    result = await undo(service, tmp_path / "j")
 
     after = [row async for row in service.query(ALL)]
     assert result.migrated == 3
@@ -171,13 +176,138 @@ def plain(row: Document) -> Document:
     } | ({"model": row["$metadata"]["$model"]} if "$dtId" in row else {})
 
 
+class Mortal(MemoryService):
+    """A service on which the n-th write is the last of whoever writes."""
+
+    writes_left = 1_000
+
+    def _before(self, verb: str, element: str) -> None:
+        if self.writes_left == 0:
+            raise UnauthorizedError("killed here", status=403)
+        self.writes_left -= 1
+        super()._before(verb, element)
+
+
+async def linked_radio() -> Mortal:
+    """Return a service with a radio whose relationships are deleted, renamed and changed."""
+    service = Mortal(MODELS)
+    for document in radios(2):
+        await service.put_twin(Twin.from_document(document))
+    for edge in (
+        Relationship("e1", "r0", "feeds", "r1", {"since": "2020"}),
+        Relationship("e2", "r0", "old", "r1"),
+        Relationship("e3", "r0", "backs", "r1", {"rank": "2", "memo": "m"}),
+    ):
+        await service.put_relationship(edge)
+    return service
+
+
+async def seen(service: MemoryService) -> tuple[list[Document], list[tuple[object, ...]]]:
+    rows = [plain(row) async for row in service.query(ALL)]
+    edges = [(e.id, e.name, dict(e.properties)) async for e in service.relationships_of("r0")]
+    return sorted(rows, key=lambda row: row["$dtId"]), sorted(edges)
+
+
+WRITES = 7  # three before the twin's patch, that of each twin, two after
+
+
+@pytest.mark.parametrize("writes", range(WRITES))
+async def test_a_run_killed_at_any_write_can_be_taken_back(tmp_path: Path, writes: int) -> None:
+    service = await linked_radio()
+    before = await seen(service)
+    service.writes_left = writes
+    with pytest.raises(UnauthorizedError):
+        await run(service, tmp_path / "j")
+    service.writes_left = 1_000
+
+    await undo(service, tmp_path / "j")
+
+    assert await seen(service) == before
+
+
+@pytest.mark.parametrize("writes", range(WRITES))
+async def test_an_undo_killed_at_any_write_is_gone_on_with(tmp_path: Path, writes: int) -> None:
+    service = await linked_radio()
+    before = await seen(service)
+    await run(service, tmp_path / "j")
+    service.writes_left = writes
+    with pytest.raises(UnauthorizedError):
+        await undo(service, tmp_path / "j")
+    service.writes_left = 1_000
+
+    if await still_going_back(tmp_path / "j"):
+        with pytest.raises(InputError, match="an undo of this migration was cut off"):
+            await run(service, tmp_path / "j")
+    await undo(service, tmp_path / "j")
+
+    assert await seen(service) == before
+
+
+async def still_going_back(file: Path) -> bool:
+    with read_journal(file, INSTANCE) as journal:
+        return bool(journal.going_back())
+
+
+async def test_what_was_taken_back_can_be_migrated_and_taken_back_again(tmp_path: Path) -> None:
+    service = await linked_radio()
+    before = await seen(service)
+    await run(service, tmp_path / "j")
+    after = await seen(service)
+    await undo(service, tmp_path / "j")
+    with read_journal(tmp_path / "j", INSTANCE) as journal:
+        assert journal.twins == ()
+
+    await run(service, tmp_path / "j")
+    assert await seen(service) == after
+    await undo(service, tmp_path / "j")
+    assert await seen(service) == before
+
+
+async def test_a_relationship_deleted_since_does_not_come_back(tmp_path: Path) -> None:
+    service = await linked_radio()
+    await run(service, tmp_path / "j")
+    await service.delete_relationship("r0", "e1")
+
+    await undo(service, tmp_path / "j")
+
+    assert [edge.id async for edge in service.relationships_of("r0")] == ["e2", "e3"]
+
+
+def test_a_journal_in_use_keeps_others_out(tmp_path: Path) -> None:
+    with open_journal(tmp_path / "j", PAIR, INSTANCE):
+        with pytest.raises(GuardError, match="is running"):
+            open_journal(tmp_path / "j", PAIR, INSTANCE)
+        with pytest.raises(GuardError, match="is running"):
+            read_journal(tmp_path / "j", INSTANCE)
+    open_journal(tmp_path / "j", PAIR, INSTANCE).__exit__(None, None, None)
+
+
+async def test_other_rules_get_a_journal_of_their_own_when_the_first_is_at_an_end(
+    tmp_path: Path,
+) -> None:
+    first = journal_file(tmp_path, PAIR, INSTANCE)
+    assert first.name == "t-Radio-1-to-t-Radio-2.ndjson"
+    other = Pair(OLD, NEW, Rules(set={"vendor": "x"}))
+    service = await service_with(*radios(2))
+    service.fail["patch", "r1"].append(UnauthorizedError("killed", status=403))
+    with pytest.raises(UnauthorizedError):
+        await run(service, first)
+
+    with pytest.raises(InputError, match="by other rules, which was cut off"):
+        journal_file(tmp_path, other, INSTANCE)
+    await run(service, first)
+
+    assert journal_file(tmp_path, PAIR, INSTANCE) == first
+    assert journal_file(tmp_path, other, INSTANCE).name == "t-Radio-1-to-t-Radio-2-2.ndjson"
+    assert journal_file(tmp_path, PAIR, "https://there") != first
+
+
 async def test_a_twin_of_a_third_model_by_now_is_not_taken_back(tmp_path: Path) -> None:
     service = await service_with(radio())
     await run(service, tmp_path / "j")
     await service.put_twin(Twin("r1", "dtmi:t:Ports;1"))
 
-    with read_journal(tmp_path / "j", INSTANCE) as journal:
-        result = await migration(service).undo(journal, lambda _: None)
+    result = await undo(service, tmp_path / "j")
 
     assert result.failed == {"r1"}
 
