@@ -68,18 +68,37 @@ def check_models(
     findings = [*folder.diagnostics, *check_adt_count(registry)]
     faulty = {finding.model for finding in findings}
     for interface in folder.interfaces:
-        findings += check_adt(registry, interface)
-        findings += [
-            Diagnostic(
-                "unresolvedReference",
-                f"{dependency} is nowhere",
-                interface.id,
-                remedy="add that model, or correct the reference",
-            )
-            for dependency in registry.dependencies(interface.id)
-            if dependency not in registry and dependency not in faulty
-        ]
+        found = [*check_adt(registry, interface)]
+        if folder.whole:  # what is missed may stand in a file that could not be read
+            found += [
+                Diagnostic(
+                    "unresolvedReference",
+                    f"{dependency} is nowhere",
+                    interface.id,
+                    _pointer_to(interface, dependency),
+                    remedy="add that model, or correct the reference",
+                )
+                for dependency in registry.dependencies(interface.id)
+                if dependency not in registry and dependency not in faulty
+            ]
+        findings += [folder.placed(finding) for finding in found]
+    findings.sort(key=lambda finding: (finding.source, finding.line, finding.column))
     return folder.interfaces, tuple(findings)
+
+
+def _pointer_to(interface: Interface, dependency: str) -> str:
+    """Return where an interface names a model it depends on, "" when it is not seen."""
+    document = interface.document
+    bases = document.get("extends")
+    if bases == dependency:
+        return "/extends"
+    if isinstance(bases, list) and dependency in bases:
+        return f"/extends/{bases.index(dependency)}"
+    contents = document.get("contents")
+    for number, content in enumerate(contents if isinstance(contents, list) else ()):
+        if isinstance(content, dict) and content.get("schema") == dependency:
+            return f"/contents/{number}/schema"
+    return ""
 
 
 async def read_deployed(store: ModelStore) -> Deployed:
@@ -118,7 +137,7 @@ async def plan_models(store: ModelStore, path: Path) -> ModelPlan:
         if model.id not in deployed.documents and (before := previous(model.id, deployed.registry))
     }
     conflicts = [
-        compare(deployed.registry, model.id, here.with_interfaces(known), model.id)
+        compare(deployed.registry, model.id, new, model.id)
         if model.id in deployed.registry
         else Comparison(model.id, model.id, ())
         for model in interfaces

@@ -87,17 +87,16 @@ def validate(
     interfaces, findings = check_models(place)
     if output is Findings.SARIF:
         folder = place if place.is_dir() else place.parent
-        relative = "" if folder == Path() else folder.as_posix()
-        print_fields(sarif(findings, relative), output=Output.JSON)
+        print_fields(sarif(findings, folder, Path.cwd()), output=Output.JSON)
     elif findings or output is Findings.JSON:
         rows: list[dict[str, Any]] = [asdict(finding) for finding in findings]
         shape = Output.JSON if output is Findings.JSON else Output.TABLE
         if shape is Output.TABLE:
-            for row in rows:
-                row["place"] = f"{row['source']}:{row['line']}" if row["line"] else row["source"]
+            for row, finding in zip(rows, findings, strict=True):
+                row["place"] = finding.place
         print_rows(rows, _FINDINGS, output=shape)
     else:
-        print_line(f"{len(interfaces)} models in {place} are valid.")
+        print_line(f"All models in {place} are valid: {len(interfaces)}.")
         for feature, count in sorted(ignored_by_adt(interfaces).items()):
             print_line(f"Azure Digital Twins does nothing with `{feature}` ({count} times).")
     raise typer.Exit(EXIT_ERROR if findings else EXIT_OK)

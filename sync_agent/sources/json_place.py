@@ -1,4 +1,4 @@
-"""The line of a JSON text that a JSON pointer leads to, for messages to people."""
+"""Where in a JSON text a JSON pointer leads, for messages to people."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import json
 _BLANK = " \t\n\r"
 
 
-def line_of(text: str, pointer: str) -> int:
-    """Return the line (from 1) of what a JSON pointer names in a valid JSON text.
+def place_of(text: str, pointer: str) -> tuple[int, int]:
+    """Return line and column (from 1) of what a JSON pointer names in a valid JSON text.
 
-    Where the pointer leads nowhere (what it names is missing), it is the line of what should hold
+    Where the pointer leads nowhere (what it names is missing), it is the place of what should hold
     it.
     """
     place = _skip(text, 0)
@@ -20,7 +20,7 @@ def line_of(text: str, pointer: str) -> int:
         if found is None:
             break
         place = found
-    return text.count("\n", 0, place) + 1
+    return text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)
 
 
 def _child(text: str, place: int, name: str) -> int | None:

@@ -1,13 +1,14 @@
 """A folder of DTDL files: every ``*.json`` in it, each with one model or an array of them.
 
-The files are read together, so they may refer to each other and a model defined twice is found.
+The files are read together, so they may refer to each other and a model defined twice is found. A
+file that is no JSON is a finding like any other, and hides none of the others.
 Bounds: ``FILE_BYTES_MAX`` a file, ``FILES_MAX`` files.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from sync_agent.dtdl.diagnostics import Diagnostic
 from sync_agent.dtdl.elements import Interface
 from sync_agent.dtdl.parse import parse_documents
 from sync_agent.errors import InputError, ModelError
-from sync_agent.sources.json_place import line_of
+from sync_agent.sources.json_place import place_of
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
 FILES_MAX = 10_000
@@ -24,11 +25,38 @@ FILES_MAX = 10_000
 
 @dataclass(frozen=True, slots=True)
 class ModelFolder:
-    """What the files hold: sound interfaces, and what is wrong with the rest."""
+    """What the files hold: sound interfaces, and what is wrong with the rest.
+
+    ``places`` says for each model in which file it is and, in a file with an array, where there.
+    """
 
     interfaces: tuple[Interface, ...]
     diagnostics: tuple[Diagnostic, ...]
     files: int
+    texts: Mapping[str, str]
+    places: Mapping[str, tuple[str, str]]
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether every file could be read."""
+        return len(self.texts) == self.files
+
+    def placed(self, finding: Diagnostic) -> Diagnostic:
+        """Return a finding about one of the models with its file, and its place there.
+
+        What is wrong between models is found in the models themselves, which do not know where they
+        stand.
+        """
+        source, item = self.places.get(finding.model, ("", ""))
+        if finding.source and finding.source != source:
+            source, item = finding.source, ""
+        if source not in self.texts:
+            return finding
+        # In a file with an array every pointer starts with a number, in a model none does.
+        inside = bool(item) and not finding.pointer[1:2].isdigit()
+        pointer = item + finding.pointer if inside else finding.pointer
+        line, column = place_of(self.texts[source], pointer)
+        return replace(finding, source=source, pointer=pointer, line=line, column=column)
 
 
 def read_models(path: Path) -> ModelFolder:
@@ -37,22 +65,48 @@ def read_models(path: Path) -> ModelFolder:
     Extensions nobody here knows are findings, in every DTDL version: a service would refuse them.
 
     Raises:
-        InputError: the path is not there, holds no model file, or a file is not JSON.
+        InputError: the path is not there, or holds no model file.
     """
-    files = sorted(path.rglob("*.json")) if path.is_dir() else [path]
-    if not files or len(files) > FILES_MAX:
-        raise InputError(
-            f"has {len(files)} model files; 1 to {FILES_MAX} are expected",
-            place=str(path),
-            remedy="name the folder with the DTDL files (models.path)",
-        )
+    files = _files(path)
     texts: dict[str, str] = {}
-    parsed = parse_documents(_documents(files, path, texts), undefined_extensions=False)
-    found = (
-        replace(finding, line=line_of(texts[finding.source], finding.pointer))
-        for finding in parsed.diagnostics
-    )
-    return ModelFolder(parsed.interfaces, tuple(found), len(files))
+    documents: dict[str, Any] = {}
+    faults: list[Diagnostic] = []
+    for file in files:
+        name = file.relative_to(path).as_posix() if path.is_dir() else file.name
+        try:
+            text = _read(file)
+            documents[name] = _parsed(text)
+            texts[name] = text
+        except _FaultyFileError as error:
+            faults.append(replace(error.finding, source=name))
+    parsed = parse_documents(documents.items(), undefined_extensions=False)
+    folder = ModelFolder(parsed.interfaces, (), len(files), texts, _places(documents))
+    found = (*faults, *(folder.placed(finding) for finding in parsed.diagnostics))
+    return replace(folder, diagnostics=found)
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.exists():
+        raise InputError("is not there", place=str(path), remedy="check the path (models.path)")
+    if not path.is_dir():
+        return [path]
+    files = sorted(file for file in path.rglob("*.json") if not file.is_dir())
+    if not files or len(files) > FILES_MAX:
+        held = f"{len(files):,} model files, the most is {FILES_MAX:,}" if files else "no *.json"
+        remedy = "name the file or folder with the DTDL models (models.path)"
+        raise InputError(f"holds {held}", place=str(path), remedy=remedy)
+    return files
+
+
+def _places(documents: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Return for each model its file and, in an array, its pointer there; of two the first."""
+    places: dict[str, tuple[str, str]] = {}
+    for source, document in documents.items():
+        array = isinstance(document, list)
+        for number, item in enumerate(document if array else [document]):
+            if isinstance(item, dict) and isinstance(item.get("@id"), str):
+                places.setdefault(item["@id"], (source, f"/{number}" if array else ""))
+    return places
 
 
 def refuse_faulty(diagnostics: Sequence[Diagnostic], place: Path) -> None:
@@ -70,14 +124,12 @@ def refuse_faulty(diagnostics: Sequence[Diagnostic], place: Path) -> None:
         )
 
 
-def _documents(
-    files: Sequence[Path], path: Path, texts: dict[str, str]
-) -> Iterator[tuple[str, Any]]:
-    """Yield the documents with their files' names, and note the texts."""
-    for file in files:
-        name = file.relative_to(path).as_posix() if path.is_dir() else file.name
-        texts[name] = _read(file)
-        yield name, _parsed(file, texts[name])
+class _FaultyFileError(Exception):
+    """A file that holds no JSON; ``finding`` says why."""
+
+    def __init__(self, code: str, message: str, remedy: str, line: int = 0, column: int = 0):
+        super().__init__(message)
+        self.finding = Diagnostic(f"json:{code}", message, remedy=remedy, line=line, column=column)
 
 
 def _read(file: Path) -> str:
@@ -85,39 +137,36 @@ def _read(file: Path) -> str:
         with file.open("rb") as opened:
             data = opened.read(FILE_BYTES_MAX + 1)
     except OSError as error:
-        raise InputError(
-            f"cannot be read: {error.strerror}", place=str(file), remedy="check the path"
-        ) from error
+        message = f"the file cannot be read: {error.strerror}"
+        raise _FaultyFileError("unreadable", message, "check the file and its rights") from error
     if len(data) > FILE_BYTES_MAX:
-        raise InputError(f"is larger than {FILE_BYTES_MAX:,} bytes", place=str(file))
+        message = f"the file is larger than {FILE_BYTES_MAX:,} bytes"
+        raise _FaultyFileError("tooLarge", message, "make several files of it")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError("is not JSON text in UTF-8", place=str(file)) from error
+        before = data[: error.start].decode("utf-8-sig")
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        message = "the file is not text in UTF-8"
+        raise _FaultyFileError("encoding", message, "save it as UTF-8", line, column) from error
 
 
-def _parsed(file: Path, text: str) -> Any:
+def _parsed(text: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
-        raise InputError(
-            f"is not JSON: {error.msg}", place=f"{file}:{error.lineno}", remedy="correct the file"
-        ) from error
+        message, remedy = f"the file is not JSON: {error.msg}", "correct it here, or just before"
+        raise _FaultyFileError("syntax", message, remedy, error.lineno, error.colno) from error
     except RecursionError as error:
-        raise InputError("is JSON that nests too deep", place=str(file)) from error
-    except _DoubleKeyError as error:
-        raise InputError(
-            f"has {error} twice in one object", place=str(file), remedy="keep one of them"
-        ) from error
-
-
-class _DoubleKeyError(Exception):
-    """A JSON object has a key twice; plain JSON reading would drop one without a word."""
+        message = "the file is JSON that nests too deep"
+        raise _FaultyFileError("tooDeep", message, "make it flatter") from error
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     read = dict(pairs)
-    if len(read) < len(pairs):
+    if len(read) < len(pairs):  # plain JSON reading would drop one without a word
         keys = [key for key, _ in pairs]
-        raise _DoubleKeyError(repr(next(key for key in keys if keys.count(key) > 1)))
+        double = next(key for key in keys if keys.count(key) > 1)
+        message = f"the file has {double!r} twice in one object"
+        raise _FaultyFileError("duplicateKey", message, "keep one of them")
     return read

@@ -66,7 +66,9 @@ async def test_a_model_that_is_deployed_with_other_content_is_a_conflict(tmp_pat
     plan = await plan_models(service, folder(tmp_path, interface(prop("b"))))
 
     assert plan.create == ()
-    assert [c.new for c in plan.conflicts] == ["dtmi:t:Thing;1"]
+    (conflict,) = plan.conflicts
+    assert conflict.new == "dtmi:t:Thing;1"
+    assert {(d.path, d.change) for d in conflict.differences} == {("a", "removed"), ("b", "added")}
     with pytest.raises(ModelError, match="other content: dtmi:t:Thing;1"):
         refuse_conflicts(plan, tmp_path)
 
@@ -88,6 +90,36 @@ def test_findings_name_the_file_and_line(tmp_path: Path) -> None:
 
     assert (finding.source, finding.code) == ("0.json", "stringInvalid")
     assert finding.line > 1
+
+
+def test_what_the_service_refuses_and_what_is_missing_has_its_place_too(tmp_path: Path) -> None:
+    command = {"@type": "Command", "name": "reboot"}
+    contents = [prop("a"), component("part", "dtmi:t:Gone;1"), command]
+    models = [interface(), interface(*contents, id="U", extends="dtmi:t:Lost;1")]
+    text = json.dumps(models, indent=1)
+    (tmp_path / "models.json").write_text(text)
+
+    _, findings = check_models(tmp_path)
+
+    assert {(f.code, f.message): f.pointer for f in findings} == {
+        ("unresolvedReference", "dtmi:t:Lost;1 is nowhere"): "/1/extends",
+        ("unresolvedReference", "dtmi:t:Gone;1 is nowhere"): "/1/contents/1/schema",
+        ("adt:command", "reboot is a command"): "/1/contents",
+    }
+    lines = text.splitlines()
+    for finding in findings:
+        assert finding.source == "models.json"
+        key = finding.pointer.rpartition("/")[2]
+        assert f'"{key}"' in lines[finding.line - 1]
+
+
+def test_nothing_is_said_to_be_missing_when_a_file_could_not_be_read(tmp_path: Path) -> None:
+    folder(tmp_path, interface(extends="dtmi:t:Lost;1"))
+    (tmp_path / "lost.json").write_text("{")
+
+    _, findings = check_models(tmp_path)
+
+    assert [finding.code for finding in findings] == ["json:syntax"]
 
 
 def test_two_folders_compare_version_by_version(tmp_path: Path) -> None:

@@ -6,7 +6,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_agent.sources.json_place import line_of
+from sync_agent.sources.json_place import place_of
+
+
+def line_of(text: str, pointer: str) -> int:
+    return place_of(text, pointer)[0]
+
 
 TEXT = """{
   "@id": "x",
@@ -27,6 +32,13 @@ def test_a_pointer_leads_to_its_line() -> None:
     assert line_of(TEXT, "/contents/0/name") == 4
     assert line_of(TEXT, "/contents/1/name") == 6
     assert line_of(TEXT, "/contents/1/a~1b/c~0d") == 7
+
+
+def test_a_pointer_leads_to_its_column() -> None:
+    assert place_of(TEXT, "") == (1, 1)
+    assert place_of(TEXT, "/@id") == (2, 10)
+    assert place_of(TEXT, "/contents/0/name") == (4, 14)
+    assert place_of('[1, {"a": "\U0001f4e1", "b": 2}]', "/1/b") == (1, 21)
 
 
 def test_what_is_missing_is_on_the_line_of_what_should_hold_it() -> None:
