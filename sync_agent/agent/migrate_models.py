@@ -31,6 +31,7 @@ from sync_agent.errors import (
     UnreachableError,
 )
 from sync_agent.migration.edges import EdgeWrite, edges_matter, targets_matter
+from sync_agent.migration.outline import Entry, entries
 from sync_agent.migration.rules import Pair, unsettled
 from sync_agent.migration.step import CannotMigrateError, Step, Target
 from sync_agent.migration.undo import undo_edges, undo_step
@@ -48,14 +49,16 @@ LAG_STEP_S = 1.0
 class MigrationPlan:
     """What a migration would do: the models' differences, and what becomes of the twins there are.
 
-    ``changes`` counts twins by value path and what happens there; ``problems`` are the first
-    twins that cannot be taken along, ``unfit`` how many there are.
+    ``changes`` counts twins by value path and what happens there, ``examples`` has one twin's
+    entry for each; ``problems`` are the first twins that cannot be taken along, ``unfit`` how many
+    there are.
     """
 
     pair: Pair
     comparison: Comparison
     twins: int
     changes: Counter[tuple[str, str]]
+    examples: Mapping[tuple[str, str], tuple[str, Entry]]
     unfit: int
     problems: tuple[CannotMigrateError, ...]
 
@@ -124,13 +127,14 @@ class Migration:
         """Return how the two models differ."""
         return compare(self.registry, self.pair.old, self.registry, self.pair.new)
 
-    async def plan(self) -> MigrationPlan:
-        """Work out the step of every twin, and write nothing.
+    async def plan(self, on_step: Callable[[Step], None] | None = None) -> MigrationPlan:
+        """Work out the step of every twin, and write nothing; ``on_step`` is shown each.
 
         Raises:
             ServiceError: twins cannot be read.
         """
         changes: Counter[tuple[str, str]] = Counter()
+        examples: dict[tuple[str, str], tuple[str, Entry]] = {}
         problems: list[CannotMigrateError] = []
         twins = unfit = 0
         async for documents in self._chunks():
@@ -139,9 +143,16 @@ class Migration:
                 if isinstance(made, CannotMigrateError):
                     unfit += 1
                     problems += [made] if len(problems) < REASONS_KEPT else []
-                else:
-                    changes.update(_changes(made))
-        return MigrationPlan(self.pair, self.comparison, twins, changes, unfit, tuple(problems))
+                    continue
+                seen = {(entry.path, entry.change.value): entry for entry in entries(made)}
+                changes.update(seen.keys())
+                for key in seen.keys() - examples.keys():
+                    examples[key] = (made.twin, seen[key])
+                if on_step is not None:
+                    on_step(made)
+        return MigrationPlan(
+            self.pair, self.comparison, twins, changes, examples, unfit, tuple(problems)
+        )
 
     async def run(
         self, journal: MigrationJournal, on_progress: Callable[[int], None]
@@ -404,14 +415,3 @@ def _document(twin: Twin) -> Document:
         **twin.properties,
         "$metadata": dict(twin.metadata),
     }
-
-
-def _changes(step: Step) -> Iterable[tuple[str, str]]:
-    for item in step.touched:
-        if item.after is None:
-            yield item.name, "removed"
-        else:
-            yield item.name, "added" if item.before is None else "changed"
-    for write in step.before:
-        word = {"delete": "deleted", "patch": "changed", "put": "added"}[write.action]
-        yield f"relationship {write.edge.name}", word

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,13 +21,23 @@ if TYPE_CHECKING:
     from sync_agent.agent.migration_journal import MigrationJournal
     from sync_agent.agent.settings import Settings
     from sync_agent.migration.rules import Pair
+    from sync_agent.migration.step import Step
 
 _CHANGES = (
     Column("twins", "TWINS", justify="right"),
     Column("change", "CHANGE"),
     Column("path", "PATH"),
+    Column("example", "EXAMPLE"),
+)
+_EACH = (
+    Column("twin", "TWIN"),
+    Column("change", "CHANGE"),
+    Column("path", "PATH"),
+    Column("before", "BEFORE"),
+    Column("after", "AFTER"),
 )
 REASONS_SHOWN = 20
+VALUE_SHOWN = 40
 
 
 def migrate(
@@ -53,6 +64,10 @@ def migrate(
     undo: Annotated[
         Path | None, typer.Option("--undo", help="Take back the migration that kept this file.")
     ] = None,
+    each: Annotated[
+        bool,
+        typer.Option("--each", help="Show what happens to every twin, not only how many."),
+    ] = False,
     yes: Annotated[
         bool, typer.Option("--yes", help="Do it; without, only show what it does.")
     ] = False,
@@ -70,7 +85,7 @@ def migrate(
     folder = journal or settings.state.path.parent / "migrations"
     if undo is not None:
         raise typer.Exit(asyncio.run(_undo(settings, undo, yes=yes, output=output)))
-    work = _migrate(settings, chosen, rules, folder, yes=yes, output=output)
+    work = _migrate(settings, chosen, rules, folder, each=each, yes=yes, output=output)
     raise typer.Exit(asyncio.run(work))
 
 
@@ -80,6 +95,7 @@ async def _migrate(
     rules: Path | None,
     folder: Path,
     *,
+    each: bool,
     yes: bool,
     output: Output,
 ) -> int:
@@ -96,22 +112,46 @@ async def _migrate(
         at_once = settings.limits.requests_in_flight
         migrations = [Migration(pair, store, deployed.registry, at_once) for pair in pairs]
         failed = pending = False
+        documents = []
         for migration in migrations:
             file = journal_file(folder, migration.pair, str(settings.adt.url))
-            plan = await migration.plan()
+            plan, rows = await _plan(migration, each=each)
             begun = file.exists()
-            _show_plan(plan, output)
+            documents.append(_document(plan, rows if each else None))
+            if output is Output.TABLE:
+                _show_plan(plan, rows)
             pending = pending or bool(plan.twins)
             if yes and (plan.twins or begun):
                 with open_journal(file, migration.pair, str(settings.adt.url)) as kept:
                     result = await _run(migration, plan, kept)
                 failed = failed or bool(result.failed)
-                _show_result(result, migration.pair, file, output)
-    if not migrations and output is Output.TABLE:
+                documents[-1]["result"] = _result(result, file)
+                if output is Output.TABLE:
+                    _show_result(result, migration.pair, file)
+    if output is Output.JSON:
+        print_fields({"migrations": documents}, output=output)
+        return _exit_code(yes=yes, pending=pending, failed=failed)
+    if not migrations:
         print_line("No twin is of a model that has a newer version deployed.")
+    elif pending and not yes:
+        print_line("Nothing was changed; --yes migrates these twins.")
+    return _exit_code(yes=yes, pending=pending, failed=failed)
+
+
+async def _plan(
+    migration: Migration, *, each: bool
+) -> tuple[MigrationPlan, list[dict[str, object]]]:
+    """Return the plan, and the rows of every twin if they are wanted."""
+    rows: list[dict[str, object]] = []
+
+    def keep(step: Step) -> None:
+        rows.extend(_each(step))
+
+    return await migration.plan(keep if each else None), rows
+
+
+def _exit_code(*, yes: bool, pending: bool, failed: bool) -> int:
     if not yes:
-        if pending and output is Output.TABLE:
-            print_line("Nothing was changed; --yes migrates these twins.")
         return EXIT_CHANGES_PENDING if pending else EXIT_OK
     return EXIT_ERROR if failed else EXIT_OK
 
@@ -123,17 +163,26 @@ async def _undo(settings: Settings, file: Path, *, yes: bool, output: Output) ->
     from sync_agent.agent.twin_service import paced_twins
 
     with read_journal(file, str(settings.adt.url)) as kept:
-        pair = kept.pair
-        if not yes:
-            print_line(f"{len(kept.twins):,} twins would go back from {pair.new} to {pair.old}.")
-            print_line("Nothing was changed; --yes takes them back.")
-            return EXIT_CHANGES_PENDING
+        pair, twins = kept.pair, len(kept.twins)
+        document: dict[str, object] = {"from": pair.new, "to": pair.old, "twins": twins}
+        if not yes or not twins:
+            if output is Output.JSON:
+                print_fields(document, output=output)
+            elif twins:
+                print_line(f"{twins:,} twins would go back from {pair.new} to {pair.old}.")
+                print_line("Nothing was changed; --yes takes them back.")
+            else:
+                print_line(f"Everything in {file} is taken back.")
+            return EXIT_CHANGES_PENDING if twins else EXIT_OK
         async with paced_twins(settings) as store:
             registry = (await read_deployed(store)).registry
             migration = Migration(pair, store, registry, settings.limits.requests_in_flight)
-            with Progress("undo", total=len(kept.twins), unit="twins") as progress:
+            with Progress("undo", total=twins, unit="twins") as progress:
                 result = await migration.undo(kept, progress.update)
-        _show_result(result, pair, file, output, back=True)
+    if output is Output.JSON:
+        print_fields({**document, "result": _result(result, file)}, output=output)
+    else:
+        _show_result(result, pair, file, back=True)
     return EXIT_ERROR if result.failed else EXIT_OK
 
 
@@ -167,44 +216,73 @@ def _pairs(chosen: tuple[str, str] | None, declared: Sequence[Pair]) -> tuple[Pa
     return (same[0],) if same else (wanted,)
 
 
-def _show_plan(plan: MigrationPlan, output: Output) -> None:
-    rows = [
-        {"twins": count, "change": change, "path": path}
-        for (path, change), count in sorted(plan.changes.items())
-    ]
-    if output is Output.JSON:
-        document = {
-            "from": plan.pair.old,
-            "to": plan.pair.new,
-            "twins": plan.twins,
-            "changes": rows,
-            "unfit": plan.unfit,
-            "problems": {p.twin: list(p.reasons) for p in plan.problems},
+def _document(plan: MigrationPlan, each: list[dict[str, object]] | None) -> dict[str, object]:
+    """Return a plan as JSON has it; ``each`` are the rows of single twins, if asked for."""
+    document: dict[str, object] = {
+        "from": plan.pair.old,
+        "to": plan.pair.new,
+        "verdict": plan.comparison.verdict.word,
+        "twins": plan.twins,
+        "changes": [
+            {"twins": count, "change": change, "path": path}
+            for (path, change), count in sorted(plan.changes.items())
+        ],
+        "unfit": plan.unfit,
+        "problems": {p.twin: list(p.reasons) for p in plan.problems},
+    }
+    return document if each is None else {**document, "each": each}
+
+
+def _result(result: MigrationResult, file: Path) -> dict[str, object]:
+    return {
+        "migrated": result.migrated,
+        "failed": len(result.failed),
+        "reasons": result.reasons,
+        "journal": str(file),
+    }
+
+
+def _each(step: Step) -> Iterator[dict[str, object]]:
+    from sync_agent.migration.outline import entries
+
+    for entry in entries(step):
+        yield {
+            "twin": step.twin,
+            "change": entry.change.value,
+            "path": entry.path,
+            "before": entry.before,
+            "after": entry.after,
         }
-        print_fields(document, output=output)
-        return
+
+
+def _show_plan(plan: MigrationPlan, each: list[dict[str, object]]) -> None:
     verdict = plan.comparison.verdict.word
     print_line(f"{plan.pair.old} -> {plan.pair.new}: {plan.twins:,} twins, {verdict}")
+    rows = []
+    for (path, change), count in sorted(plan.changes.items()):
+        twin, entry = plan.examples[path, change]
+        example = f"{twin}: {_value(entry.before)} -> {_value(entry.after)}"
+        if entry.before is None and entry.after is None:
+            example = twin
+        rows.append({"twins": count, "change": change, "path": path, "example": example})
     if rows:
-        print_rows(rows, _CHANGES, output=output)
+        print_rows(rows, _CHANGES, output=Output.TABLE)
+    if each:
+        print_line("")
+        print_rows(each, _EACH, output=Output.TABLE)
     for problem in plan.problems[:REASONS_SHOWN]:
         print_line(f"cannot be migrated: {problem}")
     if plan.unfit > REASONS_SHOWN:
         print_line(f"and {plan.unfit - REASONS_SHOWN:,} more cannot be migrated")
 
 
-def _show_result(
-    result: MigrationResult, pair: Pair, file: Path, output: Output, *, back: bool = False
-) -> None:
-    if output is Output.JSON:
-        document = {
-            "migrated": result.migrated,
-            "failed": len(result.failed),
-            "reasons": result.reasons,
-            "journal": str(file),
-        }
-        print_fields(document, output=output)
-        return
+def _value(value: object) -> str:
+    """Return a value so that text and number look different, cut when it is long."""
+    text = "none" if value is None else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= VALUE_SHOWN else f"{text[:VALUE_SHOWN]}..."
+
+
+def _show_result(result: MigrationResult, pair: Pair, file: Path, *, back: bool = False) -> None:
     for twin, reason in list(result.reasons.items())[:REASONS_SHOWN]:
         print_line(f"left alone: {twin}: {reason}")
     if back:

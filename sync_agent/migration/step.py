@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from sync_agent.dtdl.elements import Component, Property, Schema
 from sync_agent.dtdl.registry import ModelRegistry
@@ -34,14 +35,41 @@ class CannotMigrateError(ValueError):
         self.reasons = tuple(reasons)
 
 
+class Change(StrEnum):
+    """What happens to a value, as people read it."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    RENAMED = "renamed"
+    RETYPED = "retyped"
+    CONVERTED = "converted"
+
+
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """A value the step changes: what stood there and what stands there then (None: nothing)."""
+    """A value the step changes: what stood there and what stands there then (None: nothing).
+
+    ``source`` is where the value stood when that was another place; ``by_rule`` tells whether a
+    rule changed it.
+    """
 
     path: Path
     before: JsonValue
     after: JsonValue
     source_time: str = ""
+    source: Path = ()
+    by_rule: bool = False
+
+    @property
+    def change(self) -> Change:
+        """Return in a word what happens."""
+        if self.after is None:
+            return Change.REMOVED
+        if self.source:
+            return Change.RENAMED
+        if self.before is None:
+            return Change.ADDED
+        return Change.CONVERTED if self.by_rule else Change.RETYPED
 
     @property
     def name(self) -> str:
@@ -120,7 +148,9 @@ class Target:
                 continue
             if path != source or path not in values or not _same(value, values[path]):
                 moved = _source_time(document, source) if source in values else ""
-                yield Touched(path, values.get(path), value, moved)
+                came_from = source if source != path and source in values else ()
+                by_rule = name in rules.convert
+                yield Touched(path, values.get(path), value, moved, came_from, by_rule)
         for path, value in values.items():
             if path not in wanted:
                 yield Touched(path, value, None)

@@ -191,6 +191,41 @@ def test_twins_are_migrated_and_taken_back(network: Bench) -> None:
     ]
 
 
+def test_a_plan_says_what_happens_and_shows_it_on_a_twin(network: Bench) -> None:
+    rules = ("--rules", str(network.folder / "rules.toml"))
+
+    _, out, _ = network("migrate", *rules)
+    rows = [row.split() for row in out.splitlines()]
+    assert ["3", "renamed", "rsl", "->", "rslDbm", "r0:", "-40.5", "->", "-40.5"] in rows
+    assert ["3", "retyped", "channel", "r0:", '"7"', "->", "7"] in rows
+    assert ["3", "added", "component", "health", "r0"] in rows
+    assert "1  renamed    relationship feeds -> supplies" in out
+
+    _, out, _ = network("migrate", *rules, "--each")
+    assert ["r2", "converted", "length", "2.5", "2500"] in [r.split() for r in out.splitlines()]
+
+
+def test_json_is_one_document_whatever_is_done(network: Bench) -> None:
+    rules = ("--rules", str(network.folder / "rules.toml"))
+
+    (planned,) = json.loads(network("migrate", *rules, "-o", "json")[1])["migrations"]
+    assert (planned["from"], planned["to"], planned["twins"]) == (OLD, NEW, 3)
+    assert {"twins": 3, "change": "retyped", "path": "channel"} in planned["changes"]
+    assert "each" not in planned
+
+    code, out, _ = network("migrate", *rules, "--each", "--yes", "-o", "json")
+    (done,) = json.loads(out)["migrations"]
+    assert (code, done["result"]["migrated"], done["result"]["failed"]) == (0, 3, 0)
+    assert {row["twin"] for row in done["each"]} == {"r0", "r1", "r2"}
+
+    undo = ("migrate", "--undo", done["result"]["journal"], "-o", "json")
+    code, out, _ = network(*undo)
+    assert (code, json.loads(out)) == (2, {"from": NEW, "to": OLD, "twins": 3})
+    assert json.loads(network(*undo, "--yes")[1])["result"]["migrated"] == 3
+    code, out, _ = network(*undo)
+    assert (code, json.loads(out)["twins"]) == (0, 0)
+
+
 def values(twin: Twin) -> dict[str, Any]:
     return {
         name: {k: v for k, v in value.items() if k != "$metadata"}

@@ -15,7 +15,9 @@ from sync_agent.errors import (
     UnauthorizedError,
     UnreachableError,
 )
+from sync_agent.migration.outline import Entry
 from sync_agent.migration.rules import Pair, Rules
+from sync_agent.migration.step import Change
 from sync_agent.twins.twin import Document, Relationship, Twin
 from tests.memory_service import MemoryService
 from tests.unit.migration.radios import MODELS, NEW, OLD, PAIR, radio, registry
@@ -80,7 +82,8 @@ async def test_a_plan_counts_what_happens_and_writes_nothing(tmp_path: Path) -> 
     assert plan.problems[0].twin == "bad"
     assert plan.changes["note", "removed"] == 2
     assert plan.changes["vendor", "added"] == 2
-    assert plan.changes["channel", "changed"] == 2
+    assert plan.changes["channel", "retyped"] == 2
+    assert plan.examples["channel", "retyped"][1] == Entry(Change.RETYPED, "channel", "7", 7)
     assert service.log == []
 
 
