@@ -38,7 +38,8 @@ class ModelPlan:
 
     ``create`` are sets of models in an order that works, each set one call; ``versions`` compares
     those that are a new version of a deployed model with it; ``conflicts`` those that are deployed
-    with other content; ``elsewhere`` are deployed and not in the folder.
+    with other content; ``elsewhere`` are deployed and not in the folder; ``decommissioned`` are in
+    both and take no new twins.
     """
 
     create: tuple[tuple[Interface, ...], ...]
@@ -46,6 +47,7 @@ class ModelPlan:
     versions: Mapping[str, Comparison]
     conflicts: tuple[Comparison, ...]
     elsewhere: tuple[str, ...]
+    decommissioned: tuple[str, ...]
 
     @property
     def models(self) -> tuple[Interface, ...]:
@@ -149,6 +151,7 @@ async def plan_models(store: ModelStore, path: Path) -> ModelPlan:
         versions=versions,
         conflicts=tuple(conflicts),
         elsewhere=tuple(model for model in deployed.documents if model not in here),
+        decommissioned=tuple(model for model in here.ids if model in deployed.decommissioned),
     )
 
 

@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from dataclasses import dataclass, field, replace
 
 from sync_agent.agent.bounded import each
+from sync_agent.agent.edge_writes import write_edge
 from sync_agent.agent.migration_journal import MigrationJournal
 from sync_agent.dtdl.compatibility import Comparison, compare
 from sync_agent.dtdl.registry import ModelRegistry
@@ -30,7 +31,7 @@ from sync_agent.errors import (
     ServiceError,
     UnreachableError,
 )
-from sync_agent.migration.edges import EdgeWrite, edges_matter, targets_matter
+from sync_agent.migration.edges import edges_matter, targets_matter
 from sync_agent.migration.outline import Entry, entries
 from sync_agent.migration.rules import Pair, unsettled
 from sync_agent.migration.step import CannotMigrateError, Step, Target
@@ -261,7 +262,7 @@ class Migration:
     async def _make(self, step: Step, way: _Way, result: MigrationResult) -> bool:
         """Make one step; return whether nothing of it is left to do."""
         for write in step.before if step.etag else ():
-            await self._write_edge(write)
+            await write_edge(self.service, write)
         for _ in range(TRIES):
             try:
                 if not step.etag:
@@ -302,13 +303,13 @@ class Migration:
         made = way.step(_document(twin), (), {})
         fresh = replace(made, before=step.before, after=step.after)
         for write in fresh.before:
-            await self._write_edge(write)
+            await write_edge(self.service, write)
         way.begin([fresh])
         return fresh
 
     async def _after(self, step: Step) -> None:
         for write in step.after:
-            await self._write_edge(write)
+            await write_edge(self.service, write)
 
     async def _try_step(self, document: Document) -> Step | CannotMigrateError:
         edges, models = await self._edges_of(document["$dtId"])
@@ -326,42 +327,6 @@ class Migration:
         ends = dict.fromkeys(edge.target for edge in edges)
         found = await each(ends, self.service.get_twin, at_once=self.at_once)
         return edges, {twin.id: twin.model for twin in found if twin is not None}
-
-    # -- relationships --------------------------------------------------------------------------
-
-    async def _write_edge(self, write: EdgeWrite) -> None:
-        """Make one write of a relationship; made before, it changes nothing."""
-        edge = write.edge
-        try:
-            match write.action:
-                case "delete":
-                    await self.service.delete_relationship(edge.source, edge.id, target=edge.target)
-                case "put":
-                    await self.service.put_relationship(edge)
-                case "patch":
-                    await self.service.patch_relationship(
-                        edge.source, edge.id, write.patch, target=edge.target
-                    )
-        except NotFoundError:
-            return  # somebody deleted it
-        except ServiceError as error:
-            if error.retryable or error.status != 400 or write.action != "patch":
-                raise
-            await self._patch_rest(write)
-
-    async def _patch_rest(self, write: EdgeWrite) -> None:
-        """Repeat a patch without the removals that were made before."""
-        async for edge in self.service.relationships_of(write.edge.source):
-            if edge.id == write.edge.id:
-                left = [
-                    operation
-                    for operation in write.patch
-                    if operation["op"] != "remove" or operation["path"][1:] in edge.properties
-                ]
-                if left:
-                    await self.service.patch_relationship(
-                        edge.source, edge.id, left, target=edge.target
-                    )
 
     # -- back -----------------------------------------------------------------------------------
 

@@ -47,6 +47,11 @@ class Retirement:
     needed_by: Mapping[str, tuple[str, ...]]
 
     @property
+    def active(self) -> tuple[str, ...]:
+        """Return the models that still take new twins, in order."""
+        return tuple(model for model in self.order if model not in self.decommissioned)
+
+    @property
     def blocked(self) -> tuple[str, ...]:
         """Return in words what stands against deleting; empty when nothing does."""
         twins = [
@@ -95,9 +100,8 @@ async def decommission(service: ModelStore, plan: Retirement) -> None:
     Raises:
         ServiceError: a model could not be decommissioned; the ones before it are.
     """
-    for model in plan.order:
-        if model not in plan.decommissioned:
-            await service.decommission_model(model)
+    for model in plan.active:
+        await service.decommission_model(model)
 
 
 async def delete(
@@ -115,7 +119,7 @@ async def delete(
     """
     refuse_blocked(plan)
     await decommission(service, plan)
-    if set(plan.order) - plan.decommissioned:
+    if plan.active:
         await sleep(QUERY_LAG_S)  # a twin made just before would not show in a query yet
         again = await plan_retirement(service, plan.order)
         refuse_blocked(again)
@@ -132,11 +136,11 @@ def refuse_blocked(plan: Retirement) -> None:
         ModelError: saying which.
     """
     if plan.blocked:
-        raise ModelError(
-            "; ".join(plan.blocked),
-            remedy="migrate those twins (`sync-agent models migrate`) or delete them;"
-            " name the other models too, or leave these",
-        )
+        twins = "migrate those twins (`sync-agent models migrate`) or delete them"
+        models = "name the other models too, or leave these"
+        remedies = [twins] if plan.used else []
+        remedies += [models] if plan.needed_by else []
+        raise ModelError("; ".join(plan.blocked), remedy="; ".join(remedies))
 
 
 def _order(registry: ModelRegistry, models: Sequence[str]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,14 @@ import typer
 
 from sync_agent.cli.context import OutputOption
 from sync_agent.cli.context import settings as load_settings
-from sync_agent.errors import EXIT_CHANGES_PENDING, EXIT_ERROR, EXIT_OK, InputError, ModelError
+from sync_agent.errors import (
+    EXIT_CHANGES_PENDING,
+    EXIT_ERROR,
+    EXIT_OK,
+    InputError,
+    ModelError,
+    SyncAgentError,
+)
 from sync_agent.report.output import Column, Output, print_fields, print_line, print_rows
 from sync_agent.report.progress import Progress
 
@@ -122,7 +130,10 @@ async def _migrate(
                 _show_plan(plan, rows)
             pending = pending or bool(plan.twins)
             if yes and (plan.twins or begun):
-                with open_journal(file, migration.pair, str(settings.adt.url)) as kept:
+                with (
+                    open_journal(file, migration.pair, str(settings.adt.url)) as kept,
+                    _what_then(file, output),
+                ):
                     result = await _run(migration, plan, kept)
                 failed = failed or bool(result.failed)
                 documents[-1]["result"] = _result(result, file)
@@ -184,6 +195,20 @@ async def _undo(settings: Settings, file: Path, *, yes: bool, output: Output) ->
     else:
         _show_result(result, pair, file, back=True)
     return EXIT_ERROR if result.failed else EXIT_OK
+
+
+@contextmanager
+def _what_then(file: Path, output: Output) -> Iterator[None]:
+    """Say how to go on after an interruption or an error, before it is told itself."""
+    try:
+        yield
+    except (asyncio.CancelledError, SyncAgentError):
+        if output is Output.TABLE:
+            print_line(
+                "It was cut off. Run it again to go on, or take back what was done:"
+                f" `sync-agent models migrate --undo {file}`."
+            )
+        raise
 
 
 async def _run(

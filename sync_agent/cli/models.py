@@ -172,6 +172,7 @@ def _show_plan(made: ModelPlan, output: Output) -> None:
             "unchanged": made.unchanged,
             "conflicts": [comparison.new for comparison in made.conflicts],
             "elsewhere": list(made.elsewhere),
+            "decommissioned": list(made.decommissioned),
             "differences": list(_difference_rows(compared)),
         }
         print_fields(document, output=output)
@@ -181,6 +182,8 @@ def _show_plan(made: ModelPlan, output: Output) -> None:
         print_line("")
     if made.elsewhere:
         print_line(f"{len(made.elsewhere)} deployed models are not in the folder.")
+    if made.decommissioned:
+        print_line(f"Decommissioned, so no new twins of it: {', '.join(made.decommissioned)}")
     if made.create:
         print_line(f"{len(made.models)} models to deploy, {made.unchanged} are deployed.")
     elif not made.conflicts:
@@ -276,22 +279,27 @@ async def _delete(
 
     async with twin_store(settings) as store:
         made = await retire_models.plan_retirement(store, list(dict.fromkeys(names)))
+        work = made.active if only_decommission else made.order
         verb = "decommission" if only_decommission else "delete"
         if output is Output.JSON:
             document = {
-                "order": list(made.order),
+                "order": list(work),
                 "decommissioned": sorted(made.decommissioned),
                 "against": list(made.blocked),
             }
             print_fields(document, output=output)
         else:
-            for name in made.order:
+            for name in work:
                 print_line(f"- {verb} {name}")
         if not only_decommission:
             retire_models.refuse_blocked(made)
+        if not work:
+            if output is Output.TABLE:
+                print_line("They take no new twins already.")
+            return EXIT_OK
         if not yes:
             if output is Output.TABLE:
-                print_line(f"Nothing was done; --yes does it for {len(made.order)} models.")
+                print_line(f"Nothing was done; --yes does it (models: {len(work)}).")
             return EXIT_CHANGES_PENDING
         if only_decommission:
             await retire_models.decommission(store, made)

@@ -264,6 +264,17 @@ def test_a_model_in_use_is_kept_and_one_without_twins_goes(network: Bench) -> No
     assert "Nothing was done" in out
 
 
+def test_a_decommissioned_model_is_told_and_not_decommissioned_twice(network: Bench) -> None:
+    assert network("delete", NEW, "--only-decommission")[0] == 2
+    assert network("delete", NEW, "--only-decommission", "--yes")[0] == 0
+
+    code, out, _ = network("delete", NEW, "--only-decommission")
+    assert (code, out) == (0, "They take no new twins already.\n")
+    code, out, _ = network("plan")
+    assert code == 0
+    assert f"Decommissioned, so no new twins of it: {NEW}" in out
+
+
 @pytest.mark.slow  # it waits out the service's query lag before it deletes
 def test_a_model_without_twins_is_deleted(network: Bench) -> None:
     assert network("delete", NEW, "--yes")[0] == 0

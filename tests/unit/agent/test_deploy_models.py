@@ -186,6 +186,29 @@ async def test_decommissioning_keeps_twins_and_model() -> None:
     assert again.decommissioned == {"dtmi:t:Thing;1"}
 
 
+async def test_a_plan_names_models_that_take_no_new_twins(tmp_path: Path) -> None:
+    service = MemoryService([BASE, USER])
+    await service.decommission_model("dtmi:t:User;1")
+
+    plan = await plan_models(service, folder(tmp_path, BASE, USER))
+
+    assert plan.decommissioned == ("dtmi:t:User;1",)
+
+
+async def test_the_remedy_is_about_what_stands_against_it() -> None:
+    service = MemoryService([BASE, USER])
+    await service.put_twin(Twin("u", "dtmi:t:User;1"))
+
+    for model, said, unsaid in (
+        ("dtmi:t:Thing;1", "name the other models", "twins"),
+        ("dtmi:t:User;1", "migrate those twins", "other models"),
+    ):
+        with pytest.raises(ModelError) as caught:
+            await delete(service, await plan_retirement(service, [model]), lambda _: None)
+        assert said in caught.value.remedy
+        assert unsaid not in caught.value.remedy
+
+
 async def test_a_model_that_is_not_deployed_cannot_go() -> None:
     with pytest.raises(ModelError, match="not deployed: dtmi:t:Gone;1"):
         await plan_retirement(MemoryService(), ["dtmi:t:Gone;1"])
