@@ -100,7 +100,9 @@ def _index(models: list[Model]) -> str:
         *_package_arrows(models),
         "```",
         "",
-        "An arrow leads from a package to those its interfaces extend or relate to.",
+        "An arrow leads from a package to those its interfaces extend, have inside or relate to.",
+        "In a package's diagram a hollow arrow leads to what an interface extends, a diamond",
+        "stands where it has a component, and an open arrow is a relationship by its name.",
         "",
         "| package | interfaces | what it is about |",
         "| --- | --- | --- |",
@@ -117,7 +119,11 @@ def _package_arrows(models: list[Model]) -> Iterator[str]:
     pairs = {
         (model.package, short(other).partition(":")[0])
         for model in models
-        for other in (model.base, *(r.get("target", "") for r in model.contents("Relationship")))
+        for other in (
+            model.base,
+            *(component["schema"] for component in model.contents("Component")),
+            *(relationship.get("target", "") for relationship in model.contents("Relationship")),
+        )
         if other
     }
     yield from (f"  {one} --> {other}" for one, other in sorted(pairs) if one != other)
@@ -142,27 +148,47 @@ def _page(package: str, models: list[Model]) -> str:
     for model in own:
         about, source = _about(model.document)
         link = f"[{model.name}](#{model.name.lower()})"
-        lines.append(f"| {link} | {_link(model.base, package)} | {about} | {source} |")
+        base = _link(model.base, package) if model.base else ""
+        lines.append(f"| {link} | {base} | {about} | {source} |")
     for model in own:
         lines += _interface(model, package)
     return "\n".join(lines) + "\n"
 
 
 def _diagram(own: list[Model]) -> Iterator[str]:
+    """Yield the package's interfaces, what they extend, have inside and relate to."""
     package = own[0].package
+    arrows = list(_arrows(own))
+    others = {short(other) for _, _, other, _ in arrows}
+    yield from (f"  class {model.name}" for model in own)
+    for other in sorted(others):
+        if not other.startswith(f"{package}:"):
+            yield f'  class {_node(other, package)}["{other}"]'
+    for model, arrow, other, name in arrows:
+        label = f" : {name}" if name else ""
+        ends = (_node(short(other), package), model.name)
+        one, two = ends if arrow == _EXTENDS else ends[::-1]
+        yield f"  {one} {arrow} {two}{label}"
 
-    def label(model_id: str) -> str:
-        other, _, name = short(model_id).partition(":")
-        return name if other == package else f"{other}_{name}"
 
+_EXTENDS, _HAS_INSIDE, _RELATES_TO = "<|--", "*--", "-->"
+
+
+def _arrows(own: list[Model]) -> Iterator[tuple[Model, str, str, str]]:
     for model in own:
-        yield f"  class {model.name}"
         if model.base:
-            yield f"  {label(model.base)} <|-- {model.name}"
+            yield model, _EXTENDS, model.base, ""
+        for component in model.contents("Component"):
+            yield model, _HAS_INSIDE, component["schema"], component["name"]
         for relationship in model.contents("Relationship"):
             if relationship.get("target"):
-                target = label(relationship["target"])
-                yield f"  {model.name} --> {target} : {relationship['name']}"
+                yield model, _RELATES_TO, relationship["target"], relationship["name"]
+
+
+def _node(name: str, package: str) -> str:
+    """Return what a diagram calls an interface, which may hold no colon."""
+    other, _, own = name.partition(":")
+    return own if other == package else f"{other}_{own}"
 
 
 def _interface(model: Model, package: str) -> Iterator[str]:
@@ -188,10 +214,11 @@ def _interface(model: Model, package: str) -> Iterator[str]:
             yield f"| `{item['name']}` | {target} | {most} | {inner} | {about} | {source} |"
     components = model.contents("Component")
     if components:
-        yield from ("", "| component | interface | what it is |", _RULE * 3 + "|")
+        yield from ("", "| component | interface | what it is | source |", _RULE * 4 + "|")
         for item in components:
-            about, _ = _about(item)
-            yield f"| `{item['name']}` | {_link(item['schema'], package)} | {about} |"
+            about, source = _about(item)
+            link = _link(item["schema"], package)
+            yield f"| `{item['name']}` | {link} | {about} | {source} |"
 
 
 _RULE = "| --- "
