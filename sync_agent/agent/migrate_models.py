@@ -33,6 +33,7 @@ from sync_agent.errors import (
 )
 from sync_agent.migration.edges import edges_matter, targets_matter
 from sync_agent.migration.outline import Entry, entries
+from sync_agent.migration.rule_check import misnamed
 from sync_agent.migration.rules import Pair, unsettled
 from sync_agent.migration.step import CannotMigrateError, Step, Target
 from sync_agent.migration.undo import undo_edges, undo_step
@@ -106,12 +107,19 @@ class Migration:
         """Check that both models are deployed and the rules say what the models leave open.
 
         Raises:
-            ModelError: they are not, or a breaking difference has no rule.
+            ModelError: they are not, a rule names what they do not have, or a breaking difference
+                has no rule.
         """
         for model in (self.pair.old, self.pair.new):
             if model not in self.registry or not self.registry.complete(model):
                 remedy = "run `sync-agent models apply` first"
                 raise ModelError(f"{model} is not deployed", remedy=remedy)
+        wrong = misnamed(self.pair, self.registry)
+        if wrong:
+            raise ModelError(
+                f"rules from {self.pair.old} to {self.pair.new}: {'; '.join(wrong)}",
+                remedy="correct the names (docs/model-lifecycle.md)",
+            )
         open_ = unsettled(self.comparison, self.pair.rules)
         if open_:
             reasons = "; ".join(f"{d.path}: {d.reason}" for d in open_)

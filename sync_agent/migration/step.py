@@ -125,7 +125,7 @@ class Target:
 
     def _touched(self, document: Document, reasons: list[str]) -> Iterator[Touched]:
         rules = self.pair.rules
-        wanted = dict(_properties(self.registry, self.pair.new))
+        wanted = dict(properties_of(self.registry, self.pair.new))
         values = dict(_values(document, self._components()))
         source_of = {_path(new): _path(old) for old, new in rules.rename.items()}
         used: set[Path] = set()
@@ -191,7 +191,8 @@ def _set(item: Touched) -> Iterator[Document]:
         yield {"op": "add", "path": place, "value": item.source_time}
 
 
-def _properties(registry: ModelRegistry, model: str) -> Iterator[tuple[Path, Schema]]:
+def properties_of(registry: ModelRegistry, model: str) -> Iterator[tuple[Path, Schema]]:
+    """Yield every property of a model by path, those of its components too."""
     for name, content in registry.contents(model).items():
         if isinstance(content, Property):
             yield (name,), content.schema

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -318,6 +319,12 @@ async def test_a_twin_of_a_third_model_by_now_is_not_taken_back(tmp_path: Path) 
 def test_a_breaking_difference_without_a_rule_stops_before_anything(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="feeds: relationships of that name"):
         migration(MemoryService(MODELS), Pair(OLD, NEW))
+
+
+def test_a_misspelt_rule_stops_before_anything() -> None:
+    rules = replace(PAIR.rules, rename={"rssl": "rslDbm"})
+    with pytest.raises(ModelError, match=f"rename: rssl is no property of {OLD}"):
+        migration(MemoryService(MODELS), Pair(OLD, NEW, rules))
 
 
 def test_a_model_that_is_not_deployed_stops_before_anything() -> None:
