@@ -107,9 +107,13 @@ class Migration:
         """Check that both models are deployed and the rules say what the models leave open.
 
         Raises:
-            ModelError: they are not, a rule names what they do not have, or a breaking difference
-                has no rule.
+            ModelError: they are not or are one, a rule names what they do not have, or a breaking
+                difference has no rule.
         """
+        if self.pair.old == self.pair.new:
+            raise ModelError(
+                f"{self.pair.old} is the model to migrate from and to", remedy="name two models"
+            )
         for model in (self.pair.old, self.pair.new):
             if model not in self.registry or not self.registry.complete(model):
                 remedy = "run `sync-agent models apply` first"

@@ -300,6 +300,7 @@ def test_faulty_models_are_told_with_file_and_line(bench: Bench) -> None:
     [
         (("migrate", OLD), "give two models"),
         (("migrate", "dtmi:x:A;1", "dtmi:x:A;2"), "dtmi:x:A;1 is not deployed"),
+        (("migrate", OLD, OLD), f"{OLD} is the model to migrate from and to"),
         (("migrate", "--undo", "nowhere"), "nowhere cannot be used"),
         (("migrate", "--rules", "nowhere"), "nowhere: cannot be read"),
         (("delete", "dtmi:x:A;1"), "not deployed: dtmi:x:A;1"),
