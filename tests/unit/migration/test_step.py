@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sync_agent.dtdl.values import check_twin
@@ -171,6 +171,7 @@ def test_a_step_back_brings_relationships_back() -> None:
 texts = st.none() | st.sampled_from(["7", "12", "0"])
 
 
+@settings(deadline=None)
 @given(
     rsl=st.none() | st.floats(-99, 0),
     length=st.none() | st.floats(0, 1e6),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sync_agent.sources.json_place import place_of
@@ -71,6 +71,7 @@ def pointers(value: Any, prefix: str = "") -> list[str]:
     return found
 
 
+@settings(deadline=None)
 @given(document=documents)
 def test_lines_grow_along_any_document_written_a_value_a_line(document: Any) -> None:
     text = json.dumps(document, indent=1)
