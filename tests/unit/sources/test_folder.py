@@ -11,24 +11,7 @@ from sync_agent.errors import InputError
 from sync_agent.inventory.record import SourceRead
 from sync_agent.sources import json_lines
 from sync_agent.sources.folder import FolderSource, read_folder
-
-GRAPHML = """<?xml version="1.0" encoding="utf-8"?>
-<graphml xmlns="http://graphml.graphdrawing.org/xmlns">
-  <key attr.name="label" attr.type="string" for="node" id="d0" />
-  <key attr.name="Latitude" attr.type="double" for="node" id="d1" />
-  <key attr.name="Internal" attr.type="int" for="node" id="d2"><default>1</default></key>
-  <key attr.name="LinkSpeed" attr.type="double" for="edge" id="d3" />
-  <key attr.name="Network" attr.type="string" for="graph" id="d4" />
-  <graph edgedefault="undirected" id="g">
-    <data key="d4">Small &amp; fine</data>
-    <node id="0"><data key="d0">A</data><data key="d1">50.5</data></node>
-    <node id="1"><data key="d0">B</data><data key="d2">0</data></node>
-    <edge source="0" target="1"><data key="d3">10</data></edge>
-    <edge source="1" target="0" id="e1" />
-    <edge source="0" target="1" directed="true" />
-  </graph>
-</graphml>
-"""
+from tests.unit.sources.test_graphml_file import GRAPHML
 
 
 def read(folder: Path, scope: str, text: str | bytes, name: str = "") -> SourceRead:
@@ -118,71 +101,6 @@ def test_a_json_file_that_is_too_large_is_refused(
     monkeypatch.setattr(json_lines, "FILE_BYTES_MAX", 10)
     with pytest.raises(InputError, match="larger than 10 bytes"):
         read(tmp_path, "a.json", "[" + " " * 20 + "]")
-
-
-def test_nodes_of_graphml_have_their_data_in_its_types(tmp_path: Path) -> None:
-    found = read(tmp_path, "net.graphml#nodes", GRAPHML)
-    one, two = (r.attributes for r in found.records)
-    assert one == {"$file": "net", "$id": "0", "label": "A", "Latitude": 50.5, "Internal": 1}
-    assert two["Internal"] == 0
-    assert found.records[0].place == "net.graphml:10"
-    assert "Latitude" in found.columns["net.graphml#nodes"]
-
-
-def test_edges_of_graphml_know_their_ends_and_which_of_several_they_are(tmp_path: Path) -> None:
-    edges = [r.attributes for r in read(tmp_path, "net.graphml#edges", GRAPHML).records]
-    assert [(e["$source"], e["$target"], e["$parallel"]) for e in edges] == [
-        ("0", "1", 0),
-        ("1", "0", 1),
-        ("0", "1", 2),
-    ]
-    assert edges[0]["LinkSpeed"] == 10.0
-    assert edges[1]["$id"] == "e1"
-    assert edges[2]["$directed"] is True
-
-
-def test_the_graph_itself_is_a_record(tmp_path: Path) -> None:
-    (graph,) = read(tmp_path, "net.graphml#graph", GRAPHML).records
-    assert graph.attributes["Network"] == "Small & fine"
-    assert graph.attributes["$id"] == "g"
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        (GRAPHML[:-200], "is no XML"),
-        (GRAPHML.replace("<node id", "<node name"), "has a <node> without id"),
-        (GRAPHML.replace('key="d0"', 'key="d9"'), "a key 'd9' that is not declared"),
-        ("<html></html>", "is no GraphML: it begins with <html>"),
-        (
-            GRAPHML.replace("<graphml", '<!DOCTYPE g [<!ENTITY a "aaaa">]>\n<graphml', 1),
-            "declares an entity",
-        ),
-        (GRAPHML.replace("<node id=", "<g>" * 40 + "<node id=", 1), "nested deeper than 32"),
-        (GRAPHML.replace(">A<", f">{'x' * 40_000}<"), "more than 32768 characters"),
-        ("", "is no XML"),
-    ],
-)
-def test_graphml_that_breaks_off_keeps_what_came_before(
-    tmp_path: Path, text: str, said: str
-) -> None:
-    found = read(tmp_path, "net.graphml#nodes", text)
-    (fault,) = found.diagnostics
-    assert said in fault.message
-    assert fault.place.startswith("net.graphml:")
-    assert not found.coverage[0].complete
-
-
-def test_graphml_cut_off_in_its_edges_still_has_its_nodes(tmp_path: Path) -> None:
-    cut = GRAPHML[: GRAPHML.index('<edge source="1"')]
-    found = read(tmp_path, "net.graphml#nodes", cut)
-    assert len(found.records) == 2
-    assert not found.coverage[0].complete
-
-
-def test_graphml_in_the_wrong_encoding_is_told(tmp_path: Path) -> None:
-    data = GRAPHML.replace(">A<", ">\xe9<").encode("latin-1")
-    assert "net.graphml:" in read(tmp_path, "net.graphml#nodes", data).diagnostics[0].place
 
 
 def test_a_pattern_reads_every_file_that_fits(tmp_path: Path) -> None:
