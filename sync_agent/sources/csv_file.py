@@ -3,7 +3,9 @@
 Cells stay text, without blanks at their ends; the mapping gives them types. What cannot be read -
 bytes that are no UTF-8, NULs, rows that are too short or too long - is a diagnostic with
 ``file:line``, and its file's coverage is then incomplete, because nobody knows which element the
-line was about. RFC 4180, comma-separated, with a header; a byte order mark is fine.
+line was about. RFC 4180 with a header; a byte order mark is fine. Cells are separated by commas or,
+where the header has none, by semicolons, tabs or bars. Columns without a name and rows without
+anything in them, as spreadsheets leave them, are passed over.
 
 Bounds: ``LINE_BYTES_MAX`` a line, ``FIELD_CHARS_MAX`` a cell, ``FAULTS_MAX`` bad lines before the
 file is given up. Memory is that of the records.
@@ -13,20 +15,27 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
 from sync_agent.errors import InputError
 from sync_agent.inventory.record import Record, RecordDiagnostic
+from sync_agent.sources.text_file import text_fault
 
 LINE_BYTES_MAX = 1_048_576
 FIELD_CHARS_MAX = 32_768
 COLUMNS_MAX = 1_000
 FAULTS_MAX = 1_000
 
+SEPARATORS = ",;\t|"
+
 _BOM = b"\xef\xbb\xbf"
+_QUOTED = re.compile(r'"[^"]*("|$)')
 
 
 @dataclass(slots=True)
@@ -56,8 +65,12 @@ class CsvFile:
             yield from self._rows(file)
 
     def _rows(self, file: BinaryIO) -> Iterator[Record]:
-        reader = csv.reader(self._lines(file), strict=True)
-        self._read_header(reader)
+        lines = self._lines(file)
+        first_line = next(lines, "")
+        reader = csv.reader(
+            chain((first_line,), lines), strict=True, delimiter=_separator(first_line)
+        )
+        named = self._read_header(reader)
         while True:
             first = reader.line_num + 1
             try:
@@ -67,56 +80,55 @@ class CsvFile:
             except csv.Error as error:
                 self._fault(first, f"is no CSV: {error}", "check its quotes")
                 continue
-            fault = self._row_fault(cells, first, reader.line_num)
+            fault = self._row_fault(cells, len(named), first, reader.line_num)
             if fault:
                 self._fault(first, *fault)
-            elif cells:
-                values = (cell.strip() for cell in cells)
-                yield Record(
-                    kind=self.scope,
-                    id=str(first),
-                    attributes=dict(zip(self.columns, values, strict=True)),
-                    place=f"{self.path.name}:{first}",
-                )
+                continue
+            values = [cell.strip() for cell in cells]
+            if any(values):
+                attributes = dict(zip(named, values, strict=True))
+                attributes.pop("", None)
+                place = f"{self.path.name}:{first}"
+                yield Record(self.scope, str(first), attributes, place)
 
-    def _read_header(self, reader: Iterator[list[str]]) -> None:
+    def _read_header(self, reader: Iterator[list[str]]) -> tuple[str, ...]:
+        """Return the name of each column, "" where it has none."""
         try:
             header = next(reader, [])
         except csv.Error as error:
             raise self._no_header(f"is no CSV: {error}") from error
-        self.columns = tuple(name.strip() for name in header)
+        names = tuple(name.strip() for name in header)
         if self.bad_lines:
             raise self._no_header(next(iter(self.bad_lines.values())))
-        if not any(self.columns):
+        if not any(names):
             raise self._no_header("has no header line")
-        if len(self.columns) > COLUMNS_MAX:
+        if len(names) > COLUMNS_MAX:
             raise self._no_header(f"has more than {COLUMNS_MAX} columns")
-        if len(self.columns) == 1 and ";" in self.columns[0]:
-            raise self._no_header("is separated by semicolons")
-        seen: set[str] = set()
-        for number, name in enumerate(self.columns, 1):
-            if not name or name in seen:
-                what = f"has the column {name!r} twice" if name else f"column {number} has no name"
-                raise self._no_header(what)
-            seen.add(name)
+        for name, count in Counter(name for name in names if name).items():
+            if count > 1:
+                raise self._no_header(f"has the column {name!r} twice")
+        self.columns = tuple(name for name in names if name)
+        return names
 
     def _no_header(self, message: str) -> InputError:
         return InputError(
             message,
             place=f"{self.path}:1",
-            remedy="it must be UTF-8 CSV, comma-separated, with column names in the first line",
+            remedy="it must be UTF-8 CSV with the names of the columns in its first line",
         )
 
-    def _row_fault(self, cells: list[str], first: int, last: int) -> tuple[str, str] | None:
+    def _row_fault(
+        self, cells: list[str], width: int, first: int, last: int
+    ) -> tuple[str, str] | None:
         for line in range(first, last + 1):
             if line in self.bad_lines:
                 return self.bad_lines[line], "save the file as UTF-8 text"
         if not cells:  # a blank line
             return None
-        if len(cells) != len(self.columns):
+        if len(cells) != width:
             return (
-                f"has {len(cells)} cells, the header has {len(self.columns)}",
-                "complete the line, or quote cells that hold commas",
+                f"has {len(cells)} cells, the header has {width}",
+                "complete the line, or quote cells that hold the separator",
             )
         if max(map(len, cells)) > FIELD_CHARS_MAX:
             return f"has a cell of more than {FIELD_CHARS_MAX} characters", "check its quotes"
@@ -137,11 +149,9 @@ class CsvFile:
                     remedy="check that it is CSV",
                 )
             text = line.decode(errors="replace")
-            if b"\0" in line:
-                self.bad_lines[number] = "holds a NUL character"
+            if ("\ufffd" in text or "\0" in text) and (fault := text_fault(line)):
+                self.bad_lines[number] = fault
                 text = text.replace("\0", "?")
-            elif "\ufffd" in text and not _is_utf8(line):
-                self.bad_lines[number] = "is not UTF-8 text"
             if len(self.bad_lines) > FAULTS_MAX:
                 raise self._given_up()
             yield text
@@ -155,13 +165,11 @@ class CsvFile:
         return InputError(
             f"has more than {FAULTS_MAX} lines that cannot be read",
             place=str(self.path),
-            remedy="check that it is UTF-8 CSV, comma-separated",
+            remedy="check that it is UTF-8 CSV, and its quotes",
         )
 
 
-def _is_utf8(line: bytes) -> bool:
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+def _separator(header: str) -> str:
+    """Return what separates the cells of a file with this header."""
+    outside = _QUOTED.sub("", header)
+    return next((sign for sign in SEPARATORS if sign in outside), SEPARATORS[0])

@@ -1,7 +1,9 @@
 """A folder of files as an inventory: CSV, NDJSON, JSON, GeoJSON and GraphML.
 
 A scope is a file (``sites.csv``), a part of one (``backbone.graphml#nodes``), or all files a
-pattern fits (``*.graphml#edges``). It was read whole when every line of each of its files was.
+pattern fits (``*.graphml#edges``). It was read whole when every line of each of its files was: a
+file that is not there, is no text or cannot be opened leaves a gap, and the others are read all the
+same. Only files inside the folder are read: a link that leads out of it is a fault.
 
 Bounds: ``RECORDS_MAX`` a folder, ``FILES_MAX`` a pattern; those of each kind of file are in its own
 module. Memory is that of the records.
@@ -13,11 +15,14 @@ import asyncio
 import hashlib
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
+from os.path import realpath
 from pathlib import Path
+from stat import S_ISREG
 from typing import Protocol
 
 from sync_agent.errors import InputError
 from sync_agent.inventory.record import Coverage, Record, RecordDiagnostic, SourceRead
+from sync_agent.inventory.rules_file import nearest
 from sync_agent.sources.csv_file import CsvFile
 from sync_agent.sources.graphml_file import PARTS, GraphmlFile
 from sync_agent.sources.json_lines import JsonFile, JsonLinesFile
@@ -72,8 +77,9 @@ def read_folder(folder: Path, scopes: Sequence[str]) -> SourceRead:
     """Read these scopes of a folder.
 
     Raises:
-        InputError: the folder or a file is not there or is none of its kind, or there is too much.
-            Single bad lines are diagnostics instead.
+        InputError: the folder is not there, a scope is of no known kind, there is too much, or
+            nothing at all could be read. What is wrong with single files and lines is a diagnostic
+            instead.
     """
     names = _names(folder)
     digest = hashlib.sha256()
@@ -82,15 +88,25 @@ def read_folder(folder: Path, scopes: Sequence[str]) -> SourceRead:
     columns: dict[str, tuple[str, ...]] = {}
     diagnostics: list[RecordDiagnostic] = []
     opened: set[str] = set()
+    refused: list[InputError] = []
     for scope in dict.fromkeys(scopes):
         digest.update(f"{scope}\n".encode())
         faults: list[RecordDiagnostic] = []
         seen: dict[str, None] = {}
-        for file in _files(folder, names, scope, digest):
-            for record in _records(file):
-                records.append(record)
-                if len(records) > RECORDS_MAX:
-                    raise InputError(f"has more than {RECORDS_MAX:,} records", place=str(folder))
+        files = _files(folder, names, scope, digest)
+        if not files:
+            refused.append(_none_fits(folder, scope))
+            faults.append(_as_diagnostic(refused[-1]))
+            opened.add(scope)
+        for file in files:
+            try:
+                _take(file, folder, records)
+            except _TooMuchError:
+                raise
+            except InputError as error:
+                refused.append(error)
+                file.faults.append(_as_diagnostic(error))
+                opened.add(scope)
             faults += file.faults
             seen.update(dict.fromkeys(file.columns))
             if file.open:
@@ -98,6 +114,8 @@ def read_folder(folder: Path, scopes: Sequence[str]) -> SourceRead:
         columns[scope] = tuple(seen)
         coverage.append(Coverage(scope, not faults, str(faults[0]) if faults else ""))
         diagnostics += faults
+    if refused and not records and not any(stated.complete for stated in coverage):
+        raise refused[0]
     return SourceRead(
         records=tuple(records),
         coverage=tuple(coverage),
@@ -124,13 +142,27 @@ def _names(folder: Path) -> list[str]:
     )
 
 
-def _records(file: _File) -> Iterator[Record]:
+def _take(file: _File, folder: Path, records: list[Record]) -> None:
+    """Add a file's records to those of the folder.
+
+    Raises:
+        InputError: it cannot be read, or not to its end; what came before stays.
+    """
     path = file.path
     try:
-        yield from file.records()
+        _refuse_odd(path, folder)
+        for record in file.records():
+            records.append(record)
+            if len(records) > RECORDS_MAX:
+                raise _TooMuchError(
+                    f"has more than {RECORDS_MAX:,} records",
+                    place=str(folder),
+                    remedy="split it into several sources",
+                )
     except FileNotFoundError:
+        hint = nearest(path.name, _names(folder))
         raise InputError(
-            "is not there", place=str(path), remedy="add it, or drop it from the mapping"
+            f"is not there{hint}", place=str(path), remedy="add it, or drop it from the mapping"
         ) from None
     except OSError as error:
         raise InputError(
@@ -138,43 +170,69 @@ def _records(file: _File) -> Iterator[Record]:
         ) from error
 
 
-def _files(
-    folder: Path, names: Sequence[str], scope: str, digest: hashlib._Hash
-) -> Iterator[_File]:
-    """Yield the files of a scope, in order of their names."""
+def _refuse_odd(path: Path, folder: Path) -> None:
+    """Refuse what is no file, since a pipe would be waited for, and what lies elsewhere.
+
+    Raises:
+        OSError: it cannot be looked at.
+        InputError: it is no file, or is a link out of the folder.
+    """
+    if not Path(realpath(path)).is_relative_to(realpath(folder)):  # resolve() raises on circles
+        raise InputError(
+            "is a link that leads out of the folder", place=str(path), remedy="put the file itself"
+        )
+    if not S_ISREG(path.stat().st_mode):
+        raise InputError("is no file", place=str(path), remedy="put a file of that name there")
+
+
+class _TooMuchError(InputError):
+    """The folder holds more than is read."""
+
+
+def _as_diagnostic(error: InputError) -> RecordDiagnostic:
+    message = error.message.removeprefix(f"{error.place}: ")
+    return RecordDiagnostic(error.place, message, error.remedy)
+
+
+def _none_fits(folder: Path, scope: str) -> InputError:
+    return InputError(
+        f"no file fits {scope.partition('#')[0]}",
+        place=str(folder),
+        remedy="add such files, or correct the mapping's from",
+    )
+
+
+def _files(folder: Path, names: Sequence[str], scope: str, digest: hashlib._Hash) -> list[_File]:
+    """Return the files of a scope, in order of their names.
+
+    Raises:
+        InputError: they are of no kind that is read, or are too many.
+    """
     pattern, _, part = scope.partition("#")
     found = [pattern]
     if any(sign in pattern for sign in _WILD):
         found = [name for name in names if fnmatchcase(name, pattern)]
-        if not found:
-            raise InputError(
-                f"no file fits {pattern}",
-                place=str(folder),
-                remedy="add such files, or correct the mapping's from",
-            )
         if len(found) > FILES_MAX:
-            raise InputError(f"more than {FILES_MAX:,} files fit {pattern}", place=str(folder))
-    for name in found:
-        yield _file(folder / name, scope, part, digest)
+            raise InputError(
+                f"more than {FILES_MAX:,} files fit {pattern}",
+                place=str(folder),
+                remedy="put several networks into one file, or split the folder",
+            )
+    return [_file(folder / name, scope, part, digest) for name in found]
 
 
 def _file(path: Path, scope: str, part: str, digest: hashlib._Hash) -> _File:
-    ending = path.suffix.lower()
-    if ending == ".graphml" and part in PARTS:
-        return GraphmlFile(path, scope, digest, part)
-    if not part:
-        match ending:
-            case ".csv":
-                return CsvFile(path, scope, digest)
-            case ".ndjson" | ".jsonl":
-                return JsonLinesFile(path, scope, digest)
-            case ".json" | ".geojson":
-                return JsonFile(path, scope, digest)
-    wanted = f"one of {', '.join(f'{path.name}#{part}' for part in PARTS)}"
-    raise InputError(
-        f"{scope} is no file this source reads",
-        place=str(path),
-        remedy=f"write {wanted}"
-        if ending == ".graphml"
-        else "files end in .csv, .ndjson, .jsonl, .json, .geojson or .graphml",
-    )
+    match path.suffix.lower(), part:
+        case ((".csv" | ".tsv"), ""):
+            return CsvFile(path, scope, digest)
+        case ((".ndjson" | ".jsonl"), ""):
+            return JsonLinesFile(path, scope, digest)
+        case ((".json" | ".geojson"), _):
+            return JsonFile(path, scope, digest, part)
+        case ".graphml", _ if part in PARTS:
+            return GraphmlFile(path, scope, digest, part)
+        case ".graphml", _:
+            remedy = f"write one of {', '.join(f'{path.name}#{known}' for known in PARTS)}"
+        case _:
+            remedy = "files end in .csv, .tsv, .ndjson, .jsonl, .json, .geojson or .graphml"
+    raise InputError(f"{scope} is no file this source reads", place=str(path), remedy=remedy)

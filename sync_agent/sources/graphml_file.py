@@ -85,7 +85,9 @@ class GraphmlFile:
                 size += len(chunk)
                 if size > FILE_BYTES_MAX:
                     raise InputError(
-                        f"is larger than {FILE_BYTES_MAX:,} bytes", place=str(self.path)
+                        f"is larger than {FILE_BYTES_MAX:,} bytes",
+                        place=str(self.path),
+                        remedy="split it into several files",
                     )
                 fault = reader.feed(chunk)
                 for line, attributes in reader.taken():

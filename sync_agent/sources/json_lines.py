@@ -1,8 +1,10 @@
-"""A file of JSON as part of an inventory: NDJSON, a JSON array, or GeoJSON.
+"""A file of JSON as part of an inventory: NDJSON, a JSON array, a list inside JSON, or GeoJSON.
 
-A record is a line of NDJSON, an object of the array, a feature of GeoJSON. Parts of objects are
-reached with dots (``site.name``). A feature's attributes are its properties, and beside them
-``$id``, ``$geometry``, ``$geometryType`` and, of a point, ``$longitude`` and ``$latitude``.
+A record is a line of NDJSON, an object of the array, a feature of GeoJSON. A list inside a document
+is named with its path (``net.json#nodes``); of an object of objects each is a record, under its
+``$key``. Parts of objects are reached with dots (``site.name``). A feature's attributes are its
+properties, and beside them ``$id``, ``$geometry``, ``$geometryType`` and, of a point,
+``$longitude`` and ``$latitude`` (RFC 7946).
 
 A bad line of NDJSON is a diagnostic with ``file:line``. An array or GeoJSON that is cut off gives
 no records at all, since nothing says where an object ends. Either way the file's coverage is
@@ -25,11 +27,13 @@ import msgspec
 from sync_agent.errors import InputError
 from sync_agent.inventory.nested import Nested
 from sync_agent.inventory.record import Record, RecordDiagnostic
+from sync_agent.sources.text_file import text_fault
 
 LINE_BYTES_MAX = 1_048_576
 FILE_BYTES_MAX = 268_435_456
 FAULTS_MAX = 1_000
 COLUMNS_MAX = 1_000
+NAMES_SHOWN = 12
 
 _BOM = b"\xef\xbb\xbf"
 _MEND = "correct it, or write the file again"
@@ -81,7 +85,7 @@ class JsonLinesFile:
             item = msgspec.json.decode(line)
             fault = "" if isinstance(item, dict) else "is no JSON object"
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            item, fault = None, f"is no JSON: {error}"
+            item, fault = None, text_fault(line) or f"is no JSON: {error}"
         if not fault:
             return item  # type: ignore[no-any-return]
         place = f"{self.path.name}:{number}"
@@ -97,11 +101,12 @@ class JsonLinesFile:
 
 @dataclass(slots=True)
 class JsonFile:
-    """A file with one JSON array or a GeoJSON feature collection, while it is read."""
+    """A file with one JSON document while it is read; ``part`` is the path of a list in it."""
 
     path: Path
     scope: str
     digest: hashlib._Hash
+    part: str = ""
     open: bool = True
     columns: tuple[str, ...] = ()
     faults: list[RecordDiagnostic] = field(default_factory=list)
@@ -131,35 +136,69 @@ class JsonFile:
                 place = f"{name}[{number}]"
                 yield Record(self.scope, str(number), Nested(item), place)
             else:
-                self._fault(f"{name}[{number}]", "is no JSON object")
+                self._fault(f"{name}[{number}]", "is no JSON object, or no feature of GeoJSON")
         self.columns = tuple(columns)
 
     def _items(self, data: bytes) -> Iterator[Any]:
         try:
             document = msgspec.json.decode(data.removeprefix(_BOM))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            self._fault(self.path.name, f"is no JSON: {error}")
+            self._fault(self.path.name, text_fault(data) or f"is no JSON: {error}")
             return
-        if isinstance(document, dict) and document.get("type") == "FeatureCollection":
-            for feature in document.get("features") or ():
-                yield _attributes(feature)
+        if self.part:
+            yield from self._inner(document)
         elif isinstance(document, list):
             yield from document
+        elif isinstance(document, dict) and document.get("type") == "Feature":
+            yield _attributes(document)
+        elif isinstance(document, dict) and document.get("type") == "FeatureCollection":
+            features = document.get("features")
+            if isinstance(features, list):
+                yield from map(_attributes, features)
+            else:
+                self._fault(self.path.name, "is a FeatureCollection without a list of features")
         else:
-            self._fault(self.path.name, "is neither a JSON array nor a GeoJSON FeatureCollection")
+            self._fault(
+                self.path.name,
+                "is neither a JSON array nor GeoJSON",
+                f"name a list in it: {self.path.name}#nodes",
+            )
 
-    def _fault(self, place: str, message: str) -> None:
-        self.faults.append(RecordDiagnostic(place, message, _MEND))
+    def _inner(self, document: Any) -> Iterator[Any]:
+        """Yield the objects of a list inside the document."""
+        found = document
+        for name in self.part.split("."):
+            found = found.get(name) if isinstance(found, dict) else None
+        if isinstance(found, list):
+            yield from found
+        elif isinstance(found, dict):
+            for key, item in found.items():
+                yield {**item, "$key": key} if isinstance(item, dict) else None
+        else:
+            named = ", ".join(list(document)[:NAMES_SHOWN]) if isinstance(document, dict) else ""
+            remedy = f"the file has {named}" if named else _MEND
+            self._fault(self.path.name, f"has no list {self.part}", remedy)
+
+    def _fault(self, place: str, message: str, remedy: str = _MEND) -> None:
+        self.faults.append(RecordDiagnostic(place, message, remedy))
+        if len(self.faults) > FAULTS_MAX:
+            raise InputError(
+                f"has more than {FAULTS_MAX} items that are no records",
+                place=str(self.path),
+                remedy="check that it is a list of objects",
+            )
 
 
 def _attributes(feature: Any) -> dict[str, Any] | None:
-    """Return a GeoJSON feature's properties, with its id and geometry (RFC 7946)."""
+    """Return a feature's properties, with its id and geometry; None when it is no feature."""
     if not isinstance(feature, dict) or feature.get("type") != "Feature":
         return None
-    geometry = feature.get("geometry")
+    geometry, properties = feature.get("geometry"), feature.get("properties")
+    if not isinstance(properties, dict | None):
+        return None
     shape: Mapping[str, Any] = geometry if isinstance(geometry, dict) else {}
     attributes = {
-        **(feature.get("properties") or {}),
+        **(properties or {}),
         "$id": feature.get("id"),
         "$geometry": geometry,
         "$geometryType": shape.get("type"),

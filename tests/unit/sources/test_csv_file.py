@@ -89,13 +89,12 @@ def test_a_quote_that_is_never_closed_leaves_the_coverage_incomplete(tmp_path: P
     [
         (b"", "has no header line"),
         (b"\n", "has no header line"),
-        (b"id;name\nS1;x\n", "is separated by semicolons"),
+        (b",,\n", "has no header line"),
         (b"id,id\n", "has the column 'id' twice"),
-        (b"id,\n", "column 2 has no name"),
         (b"i\xffd\n", "is not UTF-8 text"),
-        ("id,name\n".encode("utf-16"), "sites.csv:1"),
+        ("id,name\n".encode("utf-16"), "sites.csv:1: is UTF-16 text, not UTF-8"),
+        ("id,name\n".encode("utf-16-le"), "sites.csv:1: holds a NUL character"),
         (b",".join(b"c%d" % n for n in range(1001)) + b"\n", "more than 1000 columns"),
-        (GOOD + b"x" * (csv_file.LINE_BYTES_MAX + 1), "sites.csv:4: is longer than"),
         (b"id,name\n" + b"\xff,x\n" * 1100, "more than 1000 lines that cannot be read"),
         (b"id,name\n" + b"x\n" * 1100, "more than 1000 lines that cannot be read"),
     ],
@@ -105,6 +104,39 @@ def test_a_file_that_is_no_inventory_is_refused(tmp_path: Path, data: bytes, sai
         read(tmp_path, data)
     assert said in raised.value.message
     assert "sites.csv" in raised.value.message
+
+
+def test_a_file_that_is_given_up_keeps_what_came_before(tmp_path: Path) -> None:
+    found = read(tmp_path, GOOD + b"x" * (csv_file.LINE_BYTES_MAX + 1))
+    assert [r.attributes["id"] for r in found.records] == ["S1", "S2"]
+    assert "sites.csv:4" in str(found.diagnostics[0])
+    assert "is longer than" in found.diagnostics[0].message
+    assert not found.coverage[0].complete
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_without_a_comma_in_its_header_a_file_has_another_separator(
+    tmp_path: Path, separator: str
+) -> None:
+    text = f'id{separator}"na,me"\nS1{separator}"North{separator}upper"\n'
+    (record,) = read(tmp_path, text.encode()).records
+    assert record.attributes == {"id": "S1", "na,me": f"North{separator}upper"}
+
+
+def test_a_header_with_commas_is_separated_by_them(tmp_path: Path) -> None:
+    (record,) = read(tmp_path, b"id,kinds (a;b;c)\nS1,a;b\n").records
+    assert record.attributes == {"id": "S1", "kinds (a;b;c)": "a;b"}
+
+
+def test_what_spreadsheets_leave_empty_is_passed_over(tmp_path: Path) -> None:
+    found = read(tmp_path, b",id,name,,\n0,S1,North,,x\n,,,,\n1,S2,South,,\n")
+    assert [r.attributes for r in found.records] == [
+        {"id": "S1", "name": "North"},
+        {"id": "S2", "name": "South"},
+    ]
+    assert found.records[1].place == "sites.csv:4"
+    assert found.columns == {"sites.csv": ("id", "name")}
+    assert found.coverage[0].complete
 
 
 def test_a_file_that_is_not_there_is_told_by_name(tmp_path: Path) -> None:
@@ -119,7 +151,7 @@ def test_a_folder_that_is_none_is_told_by_name(tmp_path: Path) -> None:
 
 def test_a_folder_in_place_of_a_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "sites.csv").mkdir()
-    with pytest.raises(InputError, match=r"sites\.csv: cannot be read: Is a directory"):
+    with pytest.raises(InputError, match=r"sites\.csv: is no file"):
         read_folder(tmp_path, ["sites.csv"])
 
 

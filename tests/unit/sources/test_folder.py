@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def test_a_line_of_ndjson_is_a_record_with_its_parts(tmp_path: Path) -> None:
         ('{"id": ', "is no JSON"),
         ("[1]", "is no JSON object"),
         ("[" * 100_000, "is no JSON"),
-        (b'{"id": "\xff"}', "is no JSON"),
+        (b'{"id": "\xff"}', "is not UTF-8 text"),
         ('{"id": 1e999}', "is no JSON"),
     ],
 )
@@ -81,9 +82,13 @@ def test_a_geojson_point_has_its_coordinates_as_attributes(tmp_path: Path) -> No
     ("text", "said"),
     [
         ('{"type": "FeatureCollection", "features": [{"type": "Fea', "is no JSON"),
-        ('{"type": "Feature"}', "neither a JSON array nor a GeoJSON"),
+        ('{"type": "Topology"}', "neither a JSON array nor GeoJSON"),
+        ('{"type": "FeatureCollection"}', "without a list of features"),
+        ('{"type": "FeatureCollection", "features": null}', "without a list of features"),
+        ('{"type": "FeatureCollection", "features": {"a": 1}}', "without a list of features"),
+        ('{"type": "Feature", "properties": [1]}', "no feature of GeoJSON"),
         ("[" * 200_000, "is no JSON"),
-        ("\udcff", "is no JSON"),
+        ("\udcff", "is not UTF-8 text"),
     ],
 )
 def test_a_json_file_that_is_cut_off_leaves_its_coverage_incomplete(
@@ -93,6 +98,97 @@ def test_a_json_file_that_is_cut_off_leaves_its_coverage_incomplete(
     assert found.records == ()
     assert said in found.diagnostics[0].message
     assert not found.coverage[0].complete
+
+
+def test_a_feature_alone_is_a_record_and_a_line_keeps_its_geometry(tmp_path: Path) -> None:
+    line = {"type": "LineString", "coordinates": [[8.5, 50.5], [8.6, 50.7]]}
+    text = json.dumps({"type": "Feature", "properties": None, "geometry": line})
+    (record,) = read(tmp_path, "fibre.geojson", text).records
+    assert record.attributes["$geometryType"] == "LineString"
+    assert record.attributes["$geometry.coordinates.1.0"] == 8.6
+    assert record.attributes.get("$longitude") is None
+
+
+NODE_LINK = """{"graph": {"name": "N"}, "nodes": [{"id": "a"}, {"id": "b"}, 7],
+ "topology": {"links": {"L1": {"source": "a", "target": "b"}}}}"""
+
+
+def test_lists_inside_a_json_document_are_named_with_their_path(tmp_path: Path) -> None:
+    (tmp_path / "net.json").write_text(NODE_LINK)
+    found = read_folder(tmp_path, ["net.json#nodes", "net.json#topology.links"])
+    nodes = [r.attributes["id"] for r in found.records if r.kind == "net.json#nodes"]
+    (link,) = [r.attributes for r in found.records if r.kind == "net.json#topology.links"]
+    assert nodes == ["a", "b"]
+    assert dict(link) == {"source": "a", "target": "b", "$key": "L1"}
+    assert [c.complete for c in found.coverage] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("scope", "said"),
+    [("net.json#edges", "graph, nodes, topology"), ("net.json", "net.json#nodes")],
+)
+def test_a_list_that_is_not_in_the_document_is_told_with_those_that_are(
+    tmp_path: Path, scope: str, said: str
+) -> None:
+    (tmp_path / "net.json").write_text(NODE_LINK)
+    found = read_folder(tmp_path, [scope])
+    assert said in found.diagnostics[0].remedy
+    assert not found.coverage[0].complete
+
+
+def test_a_json_array_of_nothing_but_rubbish_is_given_up(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="more than 1000 items"):
+        read(tmp_path, "a.json", json.dumps([1] * 1100))
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("bad.csv", "id,name\n".encode("utf-16")),
+        ("bad.csv", b"id,id\n1,2\n"),
+        ("gone.csv", None),
+        ("*.tsv", None),
+        ("bad.ndjson", b"x\n" * 1100),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_a_gap_and_the_others_are_read(
+    tmp_path: Path, name: str, data: bytes | None
+) -> None:
+    (tmp_path / "good.csv").write_text("id\nS1\n")
+    if data is not None:
+        (tmp_path / name).write_bytes(data)
+    found = read_folder(tmp_path, [name, "good.csv"])
+    assert [r.attributes["id"] for r in found.records] == ["S1"]
+    assert [c.complete for c in found.coverage] == [False, True]
+    assert found.diagnostics[-1].remedy
+    assert name in found.open_kinds
+
+
+def test_a_file_that_is_missing_is_told_with_one_of_a_similar_name(tmp_path: Path) -> None:
+    (tmp_path / "sites.csv").write_text("id\nS1\n")
+    with pytest.raises(InputError, match=r"is not there, did you mean sites\.csv\?"):
+        read_folder(tmp_path, ["site.csv"])
+
+
+def test_a_link_is_followed_inside_the_folder_and_not_out_of_it(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.csv"
+    secret.write_text("id\nS1\n")
+    folder = tmp_path / "export"
+    (folder / "..data").mkdir(parents=True)
+    (folder / "..data" / "in.csv").write_text("id\nS2\n")
+    (folder / "in.csv").symlink_to("..data/in.csv")
+    (folder / "out.csv").symlink_to(secret)
+    (folder / "round.csv").symlink_to("round.csv")
+    found = read_folder(folder, ["in.csv", "out.csv", "round.csv"])
+    assert [r.attributes["id"] for r in found.records] == ["S2"]
+    assert "leads out of the folder" in found.diagnostics[0].message
+    assert found.diagnostics[1].place.endswith("round.csv")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.csv")
+    with pytest.raises(InputError, match="is no file"):
+        read_folder(tmp_path, ["a.csv"])
 
 
 def test_a_json_file_that_is_too_large_is_refused(

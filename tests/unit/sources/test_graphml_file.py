@@ -51,8 +51,13 @@ def test_nodes_of_graphml_have_their_data_in_its_types(tmp_path: Path) -> None:
     found = read(tmp_path, "nodes", GRAPHML)
     one, two = (r.attributes for r in found.records)
     assert one == {
-        **{"$file": "net", "$id": "0", "$graph": "g", "$parent": None},
-        **{"label": "A", "Latitude": 50.5, "Internal": 1},
+        "$file": "net",
+        "$id": "0",
+        "$graph": "g",
+        "$parent": None,
+        "label": "A",
+        "Latitude": 50.5,
+        "Internal": 1,
     }
     assert two["Internal"] == 0
     assert found.records[0].place == "net.graphml:10"
