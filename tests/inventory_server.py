@@ -12,7 +12,7 @@ import gzip
 import json
 import threading
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +32,9 @@ class InventoryServer:
     """What is served, who may ask, and what goes wrong.
 
     ``faults`` are answers by ``(path, offset)``, taken once each time they are hit; ``pages`` is
-    the most a page holds, whatever the client asks for.
+    the most a page holds, whatever the client asks for; ``meanwhile`` is done before the list
+    request of that number (from 0), as others write while one reads; ``next_link`` is what pages
+    name as the next.
     """
 
     tables: dict[str, list[Item]] = field(default_factory=dict)
@@ -44,6 +46,8 @@ class InventoryServer:
     faults: dict[tuple[str, int], list[web.Response]] = field(
         default_factory=lambda: defaultdict(list)
     )
+    meanwhile: dict[int, Callable[[], object]] = field(default_factory=dict)
+    next_link: str | None = None
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     url: str = ""
 
@@ -58,6 +62,7 @@ class InventoryServer:
 
     def fault(self, request: web.Request) -> web.Response | None:
         path, offset = request.path, int(request.query.get("offset", "0"))
+        self.meanwhile.pop(len(self.requests), lambda: None)()
         self.requests.append((path, dict(request.query)))
         waiting = self.faults.get((path, offset))
         return waiting.pop(0) if waiting else None
@@ -86,7 +91,7 @@ class InventoryServer:
             items = [item for item in items if item["last_updated"] >= since]
         limit = min(int(query.get("limit", "50")), self.pages)
         offset = int(query.get("offset", "0"))
-        page = {"count": len(items), "next": None, "previous": None}
+        page = {"count": len(items), "next": self.next_link, "previous": None}
         return web.json_response({**page, "results": items[offset : offset + limit]})
 
     async def tmf_resources(self, request: web.Request) -> web.Response:

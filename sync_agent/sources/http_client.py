@@ -41,6 +41,7 @@ CHUNK_BYTES = 65_536
 CONNECTIONS_MAX = 8
 WAIT_FIRST_S = 0.2
 WAIT_MAX_S = 30.0
+WAIT_ASKED_MAX_S = 3600.0
 _TRIED_AGAIN = (UnreachableError, ThrottledError, UnavailableError)
 
 Headers = Mapping[str, str]
@@ -113,8 +114,8 @@ class HttpClient:
             try:
                 return await self._once(path, parameters or {})
             except _TRIED_AGAIN as error:
-                asked = error.retry_after_s
-                pause_s = wait_s * self._chance.uniform(0.5, 1.0) if asked is None else asked
+                pause_s = wait_s * self._chance.uniform(0.5, 1.0)
+                pause_s = max(pause_s, error.retry_after_s or 0)  # a wait of 0 s would be a storm
                 if time.monotonic() + pause_s > until:
                     raise
                 await asyncio.sleep(pause_s)
@@ -140,9 +141,14 @@ class HttpClient:
                 f"{address} did not answer within {self._timeout_s:g} s",
                 remedy="check the service, or raise timeout_s",
             ) from None
+        except aiohttp.ClientPayloadError as error:
+            raise UnreachableError(
+                f"{address} broke off its answer: {_reason(error)}",
+                remedy="try again; lower page_size if it happens often",
+            ) from error
         except aiohttp.ClientError as error:
             raise UnreachableError(
-                f"{self.url} cannot be reached: {str(error) or type(error).__name__}",
+                f"{self.url} cannot be reached: {_reason(error)}",
                 remedy="check the address, the network and the certificate",
             ) from error
         if status not in (200, 206):
@@ -169,6 +175,11 @@ def bearer(
 
     def headers() -> Headers:
         text = token()
+        if not text.isprintable():
+            raise SettingsError(
+                "the token has a line break or another character that cannot be sent",
+                remedy="keep nothing but the token in its file",
+            )
         return {"Authorization": f"{scheme(text)} {text}"}
 
     return headers
@@ -226,38 +237,56 @@ def _refusal(address: str, status: int, headers: Headers) -> ServiceError:
             return ConflictError(f"{address} answered 409", status=status)
         case 429:
             return ThrottledError(
-                f"{address} asks us to slow down (429)", status=status, retry_after_s=wait_s
+                f"{address} asks us to slow down (429)",
+                status=status,
+                retry_after_s=wait_s,
+                remedy="read less often, or raise retry_for_s",
             )
         case _ if status >= 500:
             return UnavailableError(
-                f"{address} failed ({status})", status=status, retry_after_s=wait_s
+                f"{address} failed ({status})",
+                status=status,
+                retry_after_s=wait_s,
+                remedy="try again, and look into the log of the service",
             )
         case _ if 300 <= status < 400:
             return ServiceError(
                 f"{address} is elsewhere ({status}), and redirects are not followed",
                 status=status,
-                remedy=f"set url to where it is: {_without_query(headers.get('location', '?'))}",
+                remedy=f"set url to where it is: {_bare(headers.get('location', '?'))}",
             )
         case _:
-            return ServiceError(f"{address} refused the request ({status})", status=status)
+            return ServiceError(
+                f"{address} refused the request ({status})",
+                status=status,
+                remedy="check url, and look into the log of the service",
+            )
 
 
 def _retry_after_s(text: str) -> float | None:
     """Return the wait a service asks for, in seconds or until a date; None when it asks none."""
     if not text:
         return None
+    if text.isdecimal():
+        return min(float(text), WAIT_ASKED_MAX_S)
     try:
-        return max(0.0, min(float(text), 3600.0))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, min(parsedate_to_datetime(text).timestamp() - time.time(), 3600.0))
+        return max(
+            0.0, min(parsedate_to_datetime(text).timestamp() - time.time(), WAIT_ASKED_MAX_S)
+        )
     except (ValueError, TypeError):
         return None
 
 
-def _without_query(location: str) -> str:
-    return location.partition("?")[0]
+def _bare(location: str) -> str:
+    """Return an address without what may be secret: user, password, query."""
+    scheme, mark, rest = location.partition("?")[0].partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{mark}{host.rpartition('@')[2]}{slash}{path}"
+
+
+def _reason(error: Exception) -> str:
+    """Return the first line of what a library says; the next ones are for its authors."""
+    return str(error).partition("\n")[0] or type(error).__name__
 
 
 def _is_loopback(host: str) -> bool:

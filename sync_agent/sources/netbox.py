@@ -2,7 +2,7 @@
 
 A scope is an endpoint (``devices``), or something worked out from several: ``cable-ends``,
 ``links`` (paths through patch panels and circuits) and ``power-paths``. Lists are read page by page
-in order of ids; a list that fails in the middle, or changes while it is read, is not whole.
+in order of ids; a list that fails in the middle, or moves while it is read, is not whole.
 
 After a full reading only what changed since is asked for (``last_updated``), and the number of
 objects tells whether any was deleted; then, and every ``full_every_s``, a list is read in full
@@ -23,12 +23,13 @@ from typing import Any
 
 import msgspec
 
-from sync_agent.errors import InputError, ServiceError
+from sync_agent.errors import InputError, ServiceError, SyncAgentError
 from sync_agent.inventory.nested import Nested
 from sync_agent.inventory.record import Coverage, Record, RecordDiagnostic, SourceRead
 from sync_agent.sources.http_client import HttpClient
 from sync_agent.sources.netbox_shape import Item, id_of, in_one_shape
 from sync_agent.sources.netbox_trace import DERIVED
+from sync_agent.sources.pages import Pages, ShiftedError
 
 PAGES_MAX = 100_000
 LISTS_AT_ONCE = 4
@@ -110,19 +111,28 @@ class NetBoxSource:
         """Return the objects of these lists and what is worked out from them.
 
         Raises:
-            InputError: there is no such list.
+            InputError: there is no such list, or no token to be read.
+            SettingsError: the token cannot be sent.
             ServiceError: not one list could be begun.
         """
         needed = self._needed(scopes)
         turns = asyncio.Semaphore(LISTS_AT_ONCE)
+        refused: list[SyncAgentError] = []
 
         async def renew(kind: str) -> None:
             async with turns:
-                self._lists[kind] = await self._renewed(kind, self._lists.get(kind))
+                try:
+                    self._lists[kind] = await self._renewed(kind, self._lists.get(kind))
+                except (
+                    SyncAgentError
+                ) as error:  # a token that cannot be read; a group would wrap it
+                    refused.append(error)
 
         async with asyncio.TaskGroup() as group:
             for kind in needed:
                 group.create_task(renew(kind))
+        if refused:
+            raise refused[0]
         faults = [fault for kind in needed if (fault := self._lists[kind].fault) is not None]
         if (
             faults
@@ -162,7 +172,7 @@ class NetBoxSource:
         fresh = _List()
         for _ in range(TRIES_PER_LIST):
             fresh = await self._listed(kind)
-            if fresh.fault is None or not isinstance(fresh.fault, _ChangedError):
+            if fresh.fault is None or not isinstance(fresh.fault, ShiftedError):
                 break
         fresh.full_at_s = now_s
         return fresh
@@ -186,11 +196,10 @@ class NetBoxSource:
         """Return a list read page by page; an error on the way leaves it incomplete."""
         listed = _List()
         path = f"api/{ENDPOINTS[kind]}/"
-        offset, count = 0, -1
+        pages, count = Pages(self._page_size), 0
         for _ in range(PAGES_MAX):
             parameters: dict[str, str | int] = {
-                "limit": self._page_size,
-                "offset": offset,
+                **pages.window(),
                 "ordering": "id",
                 **(only or {}),
             }
@@ -198,27 +207,23 @@ class NetBoxSource:
                 parameters["exclude"] = _LEFT_OUT[kind]
             try:
                 body = (await self._client.get(path, parameters)).body
-                items = _results(body, path)
+                items = pages.turn(_results(body, path), id_of, path)
             except ServiceError as error:
                 listed.fault = error
-                return listed
-            if count not in (-1, _count(body)):
-                listed.fault = _ChangedError(f"{path} changed while it was read")
                 return listed
             count = _count(body)
             for item in items:
                 listed.objects[item["id"]] = in_one_shape(kind, item)
-            offset += len(items)
-            if offset >= count or not items:
+            if pages.taken >= count or not items:
                 break
-            if offset >= self._records_max:
+            if pages.taken >= self._records_max:
                 listed.fault = ServiceError(
                     f"{path} has more than {self._records_max:,} objects",
                     remedy="raise records_max",
                 )
                 return listed
         if len(listed.objects) != count:
-            listed.fault = _ChangedError(
+            listed.fault = ShiftedError(
                 f"{path} has {count:,} objects, but gave {len(listed.objects):,} different ones"
             )
         stamps = [item.get("last_updated") for item in listed.objects.values()]
@@ -264,10 +269,6 @@ class NetBoxSource:
                 what = f"was not read whole: {fault.message}"
                 remedy = fault.remedy or "try again; nothing that comes from it is deleted"
                 yield RecordDiagnostic(place, what, remedy)
-
-
-class _ChangedError(ServiceError):
-    """The list changed while it was read."""
 
 
 def _results(body: Any, path: str) -> list[Item]:

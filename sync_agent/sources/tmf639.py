@@ -20,6 +20,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from sync_agent.inventory.nested import Nested
 from sync_agent.inventory.record import Coverage, Record, RecordDiagnostic, SourceRead
 from sync_agent.sources.event_log import EventLog
 from sync_agent.sources.http_client import HttpClient
+from sync_agent.sources.pages import Pages, ShiftedError
 from sync_agent.twins.time import parse_time_ms
 
 PAGES_MAX = 100_000
@@ -171,30 +173,28 @@ class Tmf639Source:
         began_ms = self._clock_ms()
         fresh = ResourceSet()
         self._fault = None
-        offset = 0
+        pages = Pages(self._page_size)
         for _ in range(PAGES_MAX):
             try:
-                answer = await self._client.get(
-                    "resource", {"offset": offset, "limit": self._page_size}
-                )
-                items = _page(answer.body, self._client.url)
+                answer = await self._client.get("resource", pages.window())
+                read = _page(answer.body, self._client.url)
+                items = pages.turn(read, itemgetter("id"), f"{self._client.url}/resource")
             except ServiceError as error:
                 if not fresh.known and not self._resources.known:
                     raise
                 self._fault = error
                 break
-            for at, item in enumerate(items):
-                fresh.take(item, f"resource[{offset + at}] {item['id']}", began_ms)
-            offset += len(items)
+            for at, item in enumerate(items, pages.taken - len(items)):
+                fresh.take(item, f"resource[{at}] {item['id']}", began_ms)
             total = _total(answer.headers)
-            done = offset >= total if total is not None else answer.status == 200
+            done = pages.taken >= total if total is not None else answer.status == 200
             if done or not items:
                 if total is not None and len(fresh.known) != total:
-                    self._fault = ServiceError(
+                    self._fault = ShiftedError(
                         f"the list has {total:,} resources, but gave {len(fresh.known):,}"
                     )
                 break
-            if offset >= self._records_max:
+            if pages.taken >= self._records_max:
                 self._fault = ServiceError(
                     f"there are more than {self._records_max:,} resources",
                     remedy="raise records_max",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email.utils import formatdate
@@ -70,6 +71,14 @@ async def test_throttling_and_failures_are_tried_again() -> None:
     assert len(wire.asked) == 4
 
 
+async def test_being_told_not_to_wait_makes_no_storm() -> None:
+    wire = Wire(*(answer(503, Retry_After="0") for _ in range(100)))
+    async with client_of(wire, retry_for_s=0.5) as client:
+        with pytest.raises(UnavailableError):
+            await client.get("x")
+    assert len(wire.asked) < 6
+
+
 async def test_a_wait_until_a_date_is_kept() -> None:
     wire = Wire(answer(503, Retry_After=formatdate(time() - 5, usegmt=True)), answer())
     async with client_of(wire) as client:
@@ -109,6 +118,47 @@ async def test_a_redirect_is_not_followed() -> None:
         with pytest.raises(ServiceError, match="redirects are not followed") as raised:
             await client.get("x")
     assert raised.value.remedy.endswith("https://elsewhere.example/x")
+
+
+async def test_a_token_does_not_follow_a_redirect_and_its_secrets_are_not_told() -> None:
+    elsewhere = Wire()
+    async with client_of(elsewhere) as other:
+        address = f"{other.url}/x".replace("http://", "http://user:secret@")
+        async with client_of(Wire(answer(302, Location=address)), token="t0") as client:
+            with pytest.raises(ServiceError) as raised:
+                await client.get("x")
+        assert raised.value.remedy.endswith(f"{other.url}/x")
+    assert elsewhere.asked == []
+
+
+async def test_an_answer_that_breaks_off_is_told() -> None:
+    cut = web.Response(body=b"[1, 2", headers={"Content-Encoding": "gzip"})
+    async with client_of(Wire(cut), retry_for_s=0) as client:
+        with pytest.raises(UnreachableError, match="broke off its answer") as raised:
+            await client.get("x")
+    assert "\n" not in raised.value.message
+
+
+async def test_a_service_that_is_too_slow_is_told() -> None:
+    async def drip(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(b" ")
+            await asyncio.sleep(0.01)
+
+    wire = Wire()
+    wire.handle = drip  # type: ignore[method-assign]
+    async with client_of(wire, retry_for_s=0, timeout_s=0.2) as client:
+        with pytest.raises(UnreachableError, match=r"did not answer within 0\.2 s"):
+            await client.get("x")
+
+
+@pytest.mark.parametrize("token", ["a\nb", "a\r\nHost: b", "a\0"])
+async def test_a_token_that_cannot_be_sent_is_a_mistake_in_the_settings(token: str) -> None:
+    async with client_of(Wire(), token=token) as client:
+        with pytest.raises(SettingsError, match="line break"):
+            await client.get("x")
 
 
 @pytest.mark.parametrize("body", ["<html>", '{"a": ', "[" * 100_000, "\udcff"])

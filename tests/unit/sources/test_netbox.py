@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from sync_agent.errors import InputError, UnauthorizedError
 from sync_agent.inventory.record import SourceRead, complete_scopes
@@ -62,7 +63,7 @@ async def test_a_list_is_read_page_by_page_and_is_whole() -> None:
     result = await read(server, "devices")
     assert ids(result) == ["1", "2", "3", "4", "5"]
     assert complete_scopes(result.coverage) == {"devices"}
-    assert [q["offset"] for q in server.asked(DEVICES)] == ["0", "2", "4"]
+    assert [q["offset"] for q in server.asked(DEVICES)] == ["0", "1", "2", "3"]
     assert server.asked(DEVICES)[0]["exclude"] == "config_context"
 
 
@@ -71,12 +72,82 @@ async def test_a_server_that_gives_smaller_pages_is_read_to_its_end() -> None:
     assert len(ids(await read(server, "devices", page_size=1000))) == 7
 
 
+def shifting(server: InventoryServer, times: int) -> None:
+    """Delete a device and create another after each first page: their number stays."""
+
+    def shift() -> None:
+        devices = server.tables["devices"]
+        devices.append(device(devices[-1]["id"] + 1))
+        del devices[0]
+
+    per_try = 2  # the page in front of the shift, and the one that shows it
+    server.meanwhile |= {1 + per_try * n: shift for n in range(times)}
+
+
+async def test_a_list_that_moved_while_it_was_read_is_read_again() -> None:
+    server = InventoryServer({"devices": [device(n) for n in range(1, 11)]})
+    shifting(server, 1)
+    result = await read(server, "devices", page_size=5)
+    assert ids(result) == [str(n) for n in range(2, 12)]
+    assert complete_scopes(result.coverage) == {"devices"}
+
+
+async def test_a_list_that_keeps_moving_is_not_whole() -> None:
+    server = InventoryServer({"devices": [device(n) for n in range(1, 11)]})
+    shifting(server, 2)
+    result = await read(server, "devices", page_size=5)
+    assert complete_scopes(result.coverage) == frozenset()
+    assert "changed while it was read" in result.diagnostics[0].message
+
+
+async def test_objects_that_come_and_go_behind_the_reader_do_no_harm() -> None:
+    devices = [device(n) for n in range(1, 9)]
+    server = InventoryServer({"devices": devices})
+    server.meanwhile = {1: lambda: devices.append(device(9)), 2: lambda: devices.pop(-2)}
+    result = await read(server, "devices", page_size=4)
+    assert ids(result) == ["1", "2", "3", "4", "5", "6", "7", "9"]
+    assert complete_scopes(result.coverage) == {"devices"}
+
+
+async def test_an_object_that_stands_on_two_pages_makes_the_list_not_whole() -> None:
+    server = InventoryServer({"devices": [device(n) for n in (1, 2, 2, 3)]})
+    result = await read(server, "devices")
+    assert complete_scopes(result.coverage) == frozenset()
+
+
+async def test_a_link_to_a_next_page_elsewhere_is_not_followed() -> None:
+    elsewhere = InventoryServer({"devices": [device(99)]})
+    server = InventoryServer({"devices": [device(n) for n in range(1, 5)]}, token="t0")
+    async with serving(elsewhere):
+        server.next_link = f"{elsewhere.url}{DEVICES}?offset=2"
+        result = await read(server, "devices")
+    assert ids(result) == ["1", "2", "3", "4"]
+    assert elsewhere.requests == []
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "[]", "null", "{}", '{"count": 1}', '{"count": "1", "results": []}',
+        '{"count": 1, "results": {}}', '{"count": 1, "results": [7]}',
+        '{"count": 1, "results": [{"id": "1"}]}', '{"count": 1, "results": [{"name": "x"}]}',
+    ],
+)  # fmt: skip
+async def test_a_page_of_the_wrong_shape_is_told(page: str) -> None:
+    server = InventoryServer({"devices": [device(1)], "sites": [device(1)]})
+    server.faults[DEVICES, 0].append(web.Response(text=page))
+    result = await read(server, "devices", "sites")
+    assert complete_scopes(result.coverage) == {"sites"}
+    assert result.diagnostics[0].place == f"{server.url}{DEVICES}"
+    assert result.diagnostics[0].remedy
+
+
 @pytest.mark.parametrize("status", [401, 403, 500, 503, 404])
 async def test_a_list_that_fails_in_the_middle_is_not_whole_and_keeps_what_came(
     status: int,
 ) -> None:
     server = InventoryServer({"devices": [device(n) for n in range(1, 6)], "sites": [device(1)]})
-    server.fail(DEVICES, 2, status)
+    server.fail(DEVICES, 1, status)
     result = await read(server, "devices", "sites")
     assert [r.id for r in result.records if r.kind == "devices"] == ["1", "2"]
     assert complete_scopes(result.coverage) == {"sites"}
@@ -110,6 +181,18 @@ async def test_refused_credentials_are_an_error_and_no_empty_inventory() -> None
             await source.read(["devices"])
         with pytest.raises(UnauthorizedError):
             await source.check()
+        await source.close()
+
+
+async def test_a_token_that_cannot_be_read_is_an_error_of_its_own() -> None:
+    def gone() -> str:
+        raise InputError("cannot be read", place="/run/secrets/netbox")
+
+    async with serving(InventoryServer({"devices": [device(1)]})) as server:
+        client = HttpClient(server.url, bearer(gone), timeout_s=5, retry_for_s=0)
+        source = NetBoxSource(client, page_size=2, records_max=10, full_every_s=1)
+        with pytest.raises(InputError, match="/run/secrets/netbox"):
+            await source.read(["devices", "sites"])
         await source.close()
 
 
