@@ -75,7 +75,7 @@ async def run_agent(settings: Settings, stop: asyncio.Event) -> None:
                 retry_for_s=limits.retry_for_s,
             )
         inventory = None
-        if settings.inventory.source is not None:
+        if settings.inventory.configured:
             inventory = InventoryLoop(
                 inventory_of(settings),
                 service.paced(pacer.gate("inventory")),

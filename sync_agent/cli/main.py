@@ -37,6 +37,7 @@ COMMANDS = {
     "demo": "Show the main job on this machine, with a sample network.",
     "stub": "Serve a stand-in for Azure Digital Twins and Event Hubs.",
     "models": "Validate, deploy and migrate DTDL models.",
+    "sources": "Check that the inventory's sources answer.",
     "plan": "Show what the inventory would change, and keep it.",
     "apply": "Make exactly the changes of a plan that was kept.",
     "sync": "Bring the twins in line with the inventory.",
