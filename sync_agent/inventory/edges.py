@@ -201,10 +201,14 @@ class EdgeMaker:
         """Hold an edge with an unknown end, and say so unless the reason was said before."""
         source = asked.key[0]
         self.held.add(asked.key)
+        twin = self._elements.twins.get(source)
+        said = source in self._elements.held or (
+            twin is not None and self._declaration(asked, twin.model) is None
+        )
         for end, model in self._unknown_ends(asked):
             if end in self.placeholders:
                 continue
-            if self._elements.unread(model or self._declared_target(asked) or ""):
+            if said or self._elements.unread(model or self._declared_target(asked) or ""):
                 self.held_twins.add(end)
                 continue
             name = asked.rule.name

@@ -24,7 +24,7 @@ from sync_agent.inventory.merging import Element, Merged, merge
 from sync_agent.inventory.owner import Owner
 from sync_agent.inventory.paths import Path, put_at
 from sync_agent.inventory.record import Coverage, Record, RecordDiagnostic, complete_scopes
-from sync_agent.inventory.rule_check import check_columns
+from sync_agent.inventory.rule_check import check_columns, placeholder_faults
 from sync_agent.inventory.rules import Mapping
 from sync_agent.inventory.rules_file import parse_mapping
 from sync_agent.twins.twin import Document, JsonValue, Twin
@@ -97,6 +97,8 @@ def map_sources(readings: Sequence[Reading], registry: ModelRegistry) -> MappedG
     unread = _Unread(readings, makers, registry)
     merged = merge(makers, registry, unread.of_source)
     diagnostics = [fault for maker in makers for fault in maker.diagnostics]
+    for reading in readings:
+        diagnostics += placeholder_faults(reading.mapping, registry)
     diagnostics += merged.diagnostics
     twins = _TwinMaker(owner, registry, merged)
     twins.make()

@@ -108,6 +108,16 @@ def typed(rule: TwinRule, mapping: Mapping, registry: ModelRegistry) -> TypedTwi
     return TypedTwinRule(rule, tuple(properties), components, tuple(faults))
 
 
+def placeholder_faults(mapping: Mapping, registry: ModelRegistry) -> Iterator[RecordDiagnostic]:
+    """Yield the relationship rules whose placeholders are of a model that is not there."""
+    for rule in mapping.relationships:
+        for model in {rule.source_placeholder, rule.target_placeholder} - {"", None}:
+            if model is not None and model not in registry:
+                key = f"{rule.key}.placeholder"
+                place = f"{mapping.where(key)}: {key}"
+                yield RecordDiagnostic(place, _unknown_model(model, registry), APPLY_MODELS)
+
+
 def schema_at(registry: ModelRegistry, model: str, path: Path) -> Schema:
     """Return the schema of the value at a path of a twin.
 

@@ -7,6 +7,7 @@ because a misspelt key that is ignored becomes a network that is silently wrong.
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Collection, Iterator
 from typing import Any
@@ -27,6 +28,8 @@ from sync_agent.inventory.rules import (
 from sync_agent.inventory.template import Template
 from sync_agent.inventory.toml_lines import KeyLines, key_lines
 
+_AT_LINE = re.compile(r" \(at line (\d+), column \d+\)$")
+
 RULES_MAX = 1_000
 OWNER_DEFAULT = "inventory"
 REMEDY = "docs/inventory.md shows the form of a mapping"
@@ -38,10 +41,7 @@ def parse_mapping(text: str, *, place: str) -> Mapping:
     Raises:
         InputError: it is no TOML, or a key is unknown, missing or of the wrong kind.
     """
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"is not TOML: {error}", place=place, remedy=REMEDY) from error
+    document = _document(text, place)
     lines = key_lines(text)
     table = _Table(document, place, "", lines)
     name = table.text("owner", OWNER_DEFAULT)
@@ -61,7 +61,44 @@ def parse_mapping(text: str, *, place: str) -> Mapping:
     table.close()
     if not mapping.twins:
         raise InputError("has no [[twin]]", place=place, remedy=REMEDY)
+    _refuse_repeated(mapping)
     return mapping
+
+
+def _document(text: str, place: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        message = str(error)
+        found = _AT_LINE.search(message)
+        line = int(found[1]) if found else text.count("\n") + 1
+        reason = message[: found.start()] if found else message
+        raise InputError(
+            f"is not TOML: {reason}", place=f"{place}:{line}", remedy=REMEDY
+        ) from error
+    except RecursionError:
+        raise InputError("is nested too deeply", place=place, remedy=REMEDY) from None
+
+
+def _refuse_repeated(mapping: Mapping) -> None:
+    """Refuse a rule that says again what another says: every record would contradict itself."""
+    said: dict[tuple[object, ...], str] = {}
+    rules: tuple[TwinRule | RelationshipRule, ...] = (*mapping.twins, *mapping.relationships)
+    for rule in rules:
+        what: tuple[object, ...] = (rule.scope, frozenset(rule.when))
+        if isinstance(rule, RelationshipRule):
+            what += (rule.source, rule.name, rule.target, rule.id)
+        elif rule.merge:
+            continue
+        else:
+            what += (rule.id,)
+        first = said.setdefault(what, rule.key)
+        if first != rule.key:
+            raise InputError(
+                f"{rule.key}: makes the same as {first} ({mapping.where(first)})",
+                place=mapping.where(rule.key),
+                remedy="drop one, tell them apart with when, or set merge = true for twins",
+            )
 
 
 def nearest(name: str, known: Collection[str]) -> str:
