@@ -64,12 +64,24 @@ class _List:
 
     objects: dict[int, Item] = field(default_factory=dict)
     fault: ServiceError | None = None
+    left_out: int = 0
     newest: str = ""
     full_at_s: float = 0.0
 
     @property
     def whole(self) -> bool:
         return self.fault is None
+
+    def take(self, kind: str, item: Item, path: str) -> None:
+        """Add an object; one of no known shape is left out, and the list is then not whole."""
+        try:
+            self.objects[item["id"]] = in_one_shape(kind, item)
+        except ValueError as error:
+            self.left_out += 1
+            self.fault = ServiceError(
+                f"{path}{item['id']}/ cannot be used: {error}",
+                remedy="look at it in NetBox; versions 3.6 to 4.5 are known",
+            )
 
 
 class NetBoxSource:
@@ -190,7 +202,7 @@ class NetBoxSource:
         if _count(answer.body) != len(objects):
             return None
         newest = max(known.newest, changed.newest)
-        return _List(objects, None, newest, known.full_at_s)
+        return _List(objects, newest=newest, full_at_s=known.full_at_s)
 
     async def _listed(self, kind: str, only: Mapping[str, str] | None = None) -> _List:
         """Return a list read page by page; an error on the way leaves it incomplete."""
@@ -213,7 +225,7 @@ class NetBoxSource:
                 return listed
             count = _count(body)
             for item in items:
-                listed.objects[item["id"]] = in_one_shape(kind, item)
+                listed.take(kind, item, path)
             if pages.taken >= count or not items:
                 break
             if pages.taken >= self._records_max:
@@ -222,7 +234,7 @@ class NetBoxSource:
                     remedy="raise records_max",
                 )
                 return listed
-        if len(listed.objects) != count:
+        if len(listed.objects) + listed.left_out != count:
             listed.fault = ShiftedError(
                 f"{path} has {count:,} objects, but gave {len(listed.objects):,} different ones"
             )

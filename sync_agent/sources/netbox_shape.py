@@ -11,7 +11,7 @@ What changed on the way and is evened out here:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -23,7 +23,11 @@ _METRES: Mapping[str, float] = MappingProxyType(
 
 
 def in_one_shape(kind: str, item: Item) -> Item:
-    """Return an object of a kind (``front-ports``) as the newest version would have it."""
+    """Return an object of a kind (``front-ports``) as the newest version would have it.
+
+    Raises:
+        ValueError: paths cannot be followed through it, because it is of no known shape.
+    """
     change = _CHANGES.get(kind)
     return change(dict(item)) if change is not None else item
 
@@ -54,6 +58,13 @@ def _front_port(item: Item) -> Item:
         position = item.get("rear_port_position") or 1
         mapping = {"position": 1, "rear_port": rear, "rear_port_position": position}
         item["rear_ports"] = [mapping] if rear is not None else []
+    for mapping in _objects(item, "rear_ports"):
+        _whole(mapping, "rear_port_position")
+    return item
+
+
+def _rear_port(item: Item) -> Item:
+    _whole(item, "positions")
     return item
 
 
@@ -80,15 +91,36 @@ def _cable(item: Item) -> Item:
     item["length_metres"] = metres
     item["type"] = word(item.get("type"))
     for side in ("a_terminations", "b_terminations"):
-        if not isinstance(item.get(side), list):
-            item[side] = []
+        item[side] = list(_objects(item, side))
+        for end in item[side]:
+            if not isinstance(end.get("object_type"), str) or id_of(end.get("object_id")) is None:
+                raise ValueError(f"one of its {side} has no object_type and object_id")
+            if not isinstance(end.get("object"), dict | None):
+                raise ValueError(f"the object of one of its {side} is no object")
     return item
+
+
+def _objects(item: Item, name: str) -> Iterator[Item]:
+    """Yield the objects of a list inside an object; none where the list is missing."""
+    listed = item.get(name)
+    if not isinstance(listed, list | None):
+        raise ValueError(f"its {name} are no list")
+    for inner in listed or ():
+        if not isinstance(inner, dict):
+            raise ValueError(f"one of its {name} is no object")
+        yield inner
+
+
+def _whole(item: Item, name: str) -> None:
+    if not isinstance(item.get(name), int | None):
+        raise ValueError(f"its {name} is no whole number")
 
 
 _CHANGES: Mapping[str, Callable[[Item], Item]] = MappingProxyType(
     {
         "devices": _device,
         "front-ports": _front_port,
+        "rear-ports": _rear_port,
         "circuit-terminations": _circuit_termination,
         "prefixes": _scoped,
         "clusters": _scoped,

@@ -9,11 +9,12 @@ relationship, ``$aSide`` and ``$bSide``.
 The verb is the last part of an event's type, after a point or a hyphen: three spellings of the rest
 are in use. A delete names entities by type, or by bare ids; relationships at a deleted entity go
 with it. An event that makes no sense is left out as a whole, and then nothing counts as read whole.
-A folder is the whole history, in order of time; a hub is it as long as nothing has expired there,
-and otherwise only what an event deleted is gone.
+Events of several files or partitions are taken in order of their time, those of one as they stand
+there. A folder is the whole history; a hub is it as long as nothing has expired there, and
+otherwise only what an event deleted is gone.
 
 Source: O-RAN SC smo-teiv, topology-inventory-ingestion. Bounds: ``EVENT_BYTES_MAX`` an event,
-``records_max`` entities and relationships.
+``FILES_MAX``.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ from sync_agent.inventory.nested import Nested
 from sync_agent.inventory.record import Coverage, Record, RecordDiagnostic, SourceRead
 from sync_agent.ports.events import Event
 from sync_agent.sources.event_log import EventLog
+from sync_agent.twins.time import parse_time_ms
 
 EVENT_BYTES_MAX = 16_777_216
 FILES_MAX = 100_000
@@ -60,9 +63,19 @@ class TopologyEvent:
     """One event, read: what it does, and to what."""
 
     verb: str
-    time: str
+    time_ms: int | None
     entities: tuple[tuple[str, dict[str, Any]], ...]
     relationships: tuple[tuple[str, dict[str, Any]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """The events of one file or message, or why there are none; ``stream`` keeps their order."""
+
+    stream: str
+    place: str
+    events: Sequence[TopologyEvent] = ()
+    fault: str = ""
 
 
 @dataclass(slots=True)
@@ -141,11 +154,10 @@ class TeivSource:
             ServiceError: the hub cannot be read.
         """
         if self._log is not None:
-            for event in await self._log.read():
-                self._take_event(event)
+            self._take([_read_event(event) for event in await self._log.read()])
             return self._as_read(scopes, self._log.gap)
         self._topology, self._faults = Topology(), []
-        await asyncio.to_thread(self._take_files)
+        self._take(await asyncio.to_thread(lambda: [_read_file(path) for path in self._files()]))
         return self._as_read(scopes, "")
 
     async def close(self) -> None:
@@ -162,28 +174,19 @@ class TeivSource:
             raise InputError(f"has more than {FILES_MAX:,} event files", place=str(folder))
         return files
 
-    def _take_files(self) -> None:
-        read: list[tuple[str, int, str, TopologyEvent]] = []
-        for number, path in enumerate(self._files()):
-            try:
-                with path.open("rb") as file:
-                    data = file.read(EVENT_BYTES_MAX + 1)
-                for at, event in enumerate(read_events(data)):
-                    read.append(
-                        (event.time, number, f"{path.name}[{at}]" if at else path.name, event)
-                    )
-            except (OSError, ValueError) as error:
-                self._faults.append(RecordDiagnostic(path.name, str(error), _REMEDY))
-        for _, _, place, event in sorted(read, key=lambda entry: entry[:2]):
+    def _take(self, batches: Iterable[_Batch]) -> None:
+        """Apply events in order of time; what was before an event in its stream stays before it."""
+        latest: dict[str, int] = {}
+        waiting: list[tuple[int, str, TopologyEvent]] = []
+        for batch in batches:
+            if batch.fault:
+                self._faults.append(RecordDiagnostic(batch.place, batch.fault, _REMEDY))
+            for at, event in enumerate(batch.events):
+                time_ms = max(event.time_ms or 0, latest.get(batch.stream, 0))
+                latest[batch.stream] = time_ms
+                waiting.append((time_ms, f"{batch.place}[{at}]" if at else batch.place, event))
+        for _, place, event in sorted(waiting, key=itemgetter(0)):
             self._topology.apply(event, place)
-
-    def _take_event(self, event: Event) -> None:
-        place = f"partition {event.partition} event {event.sequence_number}"
-        try:
-            for read in read_events(event.body, event.properties):
-                self._topology.apply(read, place)
-        except ValueError as error:
-            self._faults.append(RecordDiagnostic(place, str(error), _REMEDY))
 
     def _as_read(self, scopes: Sequence[str], gap: str) -> SourceRead:
         topology = self._topology
@@ -203,6 +206,24 @@ class TeivSource:
             open_kinds=frozenset(scopes),
             gone=frozenset(topology.gone),
         )
+
+
+def _read_file(path: Path) -> _Batch:
+    try:
+        with path.open("rb") as file:
+            return _Batch(path.name, path.name, read_events(file.read(EVENT_BYTES_MAX + 1)))
+    except OSError as error:
+        return _Batch(path.name, path.name, fault=f"cannot be read: {error.strerror}")
+    except ValueError as error:
+        return _Batch(path.name, path.name, fault=str(error))
+
+
+def _read_event(event: Event) -> _Batch:
+    place = f"partition {event.partition} event {event.sequence_number}"
+    try:
+        return _Batch(event.partition, place, read_events(event.body, event.properties))
+    except ValueError as error:
+        return _Batch(event.partition, place, fault=str(error))
 
 
 def read_events(data: bytes, headers: Mapping[str, object] | None = None) -> list[TopologyEvent]:
@@ -248,7 +269,7 @@ def _event(item: Any, outside: Mapping[str, object]) -> TopologyEvent:
     verb = found[1]
     return TopologyEvent(
         verb,
-        str(time or ""),
+        parse_time_ms(str(time)) if time else None,
         tuple(_things(data.get("entities"), verb, ends=False)),
         tuple(_things(data.get("relationships"), verb, ends=True)),
     )

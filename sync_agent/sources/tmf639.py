@@ -29,6 +29,7 @@ import msgspec
 from sync_agent.errors import InputError, ServiceError
 from sync_agent.inventory.nested import Nested
 from sync_agent.inventory.record import Coverage, Record, RecordDiagnostic, SourceRead
+from sync_agent.ports.events import Event
 from sync_agent.sources.event_log import EventLog
 from sync_agent.sources.http_client import HttpClient
 from sync_agent.sources.pages import Pages, ShiftedError
@@ -43,6 +44,7 @@ _REMEDY = "correct the event, or take it out; docs/sources/tmf639.md shows the f
 _EVENTS = ("create", "attributevaluechange", "statechange", "delete")
 
 Item = dict[str, Any]
+_Timed = tuple[int, Mapping[str, Any], str]
 
 
 @dataclass(slots=True)
@@ -150,9 +152,7 @@ class Tmf639Source:
         if self._folder is not None:
             await asyncio.to_thread(self._take_files, self._folder)
         if self._log is not None:
-            for event in await self._log.read():
-                place = f"partition {event.partition} event {event.sequence_number}"
-                self._take_event(event.body, place)
+            self._take_events(await self._log.read())
         return self._as_read(scopes)
 
     async def close(self) -> None:
@@ -204,24 +204,35 @@ class Tmf639Source:
             self._resources, self._listed_ms = fresh, began_ms
 
     def _take_files(self, folder: Path) -> None:
-        """Apply the events of all files, in order of time."""
-        read: list[tuple[int, int, Mapping[str, Any], str]] = []
+        """Apply the events of all files."""
+        read: list[_Timed] = []
         for path in _event_files(folder):
             try:
-                for place, event in _events_of(path):
-                    read.append((_read_event(event)[2], len(read), event, place))
-            except (OSError, ValueError) as error:
+                read += [_timed(event, place) for place, event in _events_of(path)]
+            except OSError as error:
+                what = f"cannot be read: {error.strerror}"
+                self._faults.append(RecordDiagnostic(path.name, what, _REMEDY))
+            except ValueError as error:
                 self._faults.append(RecordDiagnostic(path.name, str(error), _REMEDY))
-        for _, _, event, place in sorted(read, key=lambda entry: entry[:2]):
-            self._resources.apply(event, place)
+        self._apply(read)
 
-    def _take_event(self, body: bytes, place: str) -> None:
-        try:
-            event = msgspec.json.decode(body)
-            for item in event if isinstance(event, list) else [event]:
-                self._resources.apply(item, place)
-        except (ValueError, RecursionError) as error:
-            self._faults.append(RecordDiagnostic(place, f"is no event: {error}", _REMEDY))
+    def _take_events(self, events: Sequence[Event]) -> None:
+        """Apply the events of a hub, whichever partition they came through."""
+        read: list[_Timed] = []
+        for event in events:
+            place = f"partition {event.partition} event {event.sequence_number}"
+            try:
+                document = msgspec.json.decode(event.body)
+                items = document if isinstance(document, list) else [document]
+                read += [_timed(item, place) for item in items]
+            except (ValueError, RecursionError) as error:
+                self._faults.append(RecordDiagnostic(place, f"is no event: {error}", _REMEDY))
+        self._apply(read)
+
+    def _apply(self, read: list[_Timed]) -> None:
+        """Apply events in order of their time, those of one moment as they came."""
+        for _, event, place in sorted(read, key=itemgetter(0)):
+            self._resources.apply(event, place)
 
     def _as_read(self, scopes: Sequence[str]) -> SourceRead:
         records = [r for known in self._resources.known.values() for r in _records(known, scopes)]
@@ -311,6 +322,10 @@ def _read_event(event: Mapping[str, Any]) -> tuple[str, Item, int]:
     if not isinstance(at, str):
         raise ValueError(f"{kind} of {item['id']} has no eventTime")
     return verb, item, parse_time_ms(at)
+
+
+def _timed(event: Mapping[str, Any], place: str) -> _Timed:
+    return _read_event(event)[2], event, place
 
 
 def _event_files(folder: Path) -> list[Path]:

@@ -142,6 +142,31 @@ async def test_a_page_of_the_wrong_shape_is_told(page: str) -> None:
     assert result.diagnostics[0].remedy
 
 
+@pytest.mark.parametrize(
+    ("kind", "odd"),
+    [
+        ("cables", {"a_terminations": [{"object_type": "dcim.interface"}]}),
+        ("cables", {"a_terminations": [{"object_type": ["x"], "object_id": 1}]}),
+        ("cables", {"b_terminations": {"object_id": 1}}),
+        ("cables", {"b_terminations": [7]}),
+        (
+            "cables",
+            {"b_terminations": [{"object_type": "dcim.interface", "object_id": 1, "object": 5}]},
+        ),
+        ("front-ports", {"rear_ports": "1"}),
+        ("front-ports", {"rear_port": {"id": 1}, "rear_port_position": [1]}),
+        ("rear-ports", {"positions": "2"}),
+    ],
+)
+async def test_an_object_that_cannot_be_followed_is_left_out_and_told(kind: str, odd: Item) -> None:
+    server = InventoryServer({kind: [{"id": 7, **odd}, {"id": 8}], "sites": [device(1)]})
+    result = await read(server, "links", kind, "sites")
+    assert [r.id for r in result.records if r.kind == kind] == ["8"]
+    assert complete_scopes(result.coverage) == {"sites"}
+    (fault,) = result.diagnostics
+    assert f"{kind}/7/ cannot be used" in fault.message
+
+
 @pytest.mark.parametrize("status", [401, 403, 500, 503, 404])
 async def test_a_list_that_fails_in_the_middle_is_not_whole_and_keeps_what_came(
     status: int,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sync_agent.inventory.record import SourceRead, complete_scopes
+from sync_agent.ports.events import Event
 from sync_agent.sources.event_log import EventLog
 from sync_agent.sources.teiv import TeivSource, read_events
 from tests.unit.sources.memory_hub import MemoryHub
@@ -152,6 +153,34 @@ async def test_the_digest_does_not_depend_on_how_events_were_cut(tmp_path: Path)
         event("merge", entities=[{CELL: [cell(1)]}]),
     )
     assert one.digest == two.digest
+
+
+async def test_times_are_compared_and_not_their_spelling(tmp_path: Path) -> None:
+    found = await read(
+        tmp_path,
+        event("merge", "2026-01-01T12:00:00+02:00", entities=[{CELL: [cell(1)]}]),
+        event("delete", "2026-01-01T10:00:00.5Z", entities=[{CELL: ["c1"]}]),
+        event("merge", "2026-01-01T11:00:00Z", entities=[{CELL: [cell(2)]}]),
+        event("delete", "2026-01-01T11:30:00+01:00", entities=[{CELL: ["c2"]}]),
+    )
+    assert set(by_id(found)) == {"c2"}
+
+
+async def test_partitions_are_taken_in_order_of_time_and_each_as_it_stands() -> None:
+    def sent(partition: str, number: int, verb: str, time: str) -> Event:
+        body = json.dumps(event(verb, time, entities=[{CELL: [cell(1)]}])).encode()
+        return Event(partition, number, str(number), 0, body)
+
+    class Log(EventLog):
+        async def read(self) -> list[Event]:
+            return [
+                sent("1", 0, "delete", "2026-01-01T03:00:00Z"),
+                sent("1", 1, "merge", "2026-01-01T02:00:00Z"),  # a clock that was set back
+                sent("0", 0, "merge", "2026-01-01T01:00:00Z"),
+            ]
+
+    source = TeivSource(log=Log(MemoryHub().connect, wait_max_s=5))
+    assert set(by_id(await source.read(SCOPES))) == {"c1"}
 
 
 def hub_of(*events: Any, first: int = 0) -> MemoryHub:
