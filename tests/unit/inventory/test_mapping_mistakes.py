@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import pytest
 
-from sync_agent.agent.shipped import shipped_models
-from sync_agent.dtdl.registry import ModelRegistry
 from sync_agent.errors import InputError
 from sync_agent.inventory.mapping import check_columns, map_records, parse_mapping
 from sync_agent.inventory.record import Record, RecordDiagnostic
-from sync_agent.sources.model_folder import read_models
+from tests.telecom_mapping import telecom
 
 MAPPING = """\
 [[twin]]
@@ -33,11 +29,6 @@ TWIN = MAPPING[: MAPPING.index("[twin.properties]")]
 ROWS = [{"site": f"S{n}", "displayLabel": "One", "lat": "5.5", "region": f"R{n}"} for n in range(3)]
 
 
-@cache
-def ontology() -> ModelRegistry:
-    return ModelRegistry(read_models(shipped_models()).interfaces)
-
-
 def findings(text: str) -> list[RecordDiagnostic]:
     """Return what is wrong with a mapping, whichever step finds it."""
     try:
@@ -47,7 +38,7 @@ def findings(text: str) -> list[RecordDiagnostic]:
         message = error.message.removeprefix(f"{error.place}: ")
         return [RecordDiagnostic(error.place, message, error.remedy)]
     records = [Record("sites.csv", str(n), row, f"sites.csv:{n}") for n, row in enumerate(ROWS, 2)]
-    return list(map_records(mapping, records, ontology()).diagnostics)
+    return list(map_records(mapping, records, telecom()).diagnostics)
 
 
 def test_the_mapping_itself_is_sound() -> None:
