@@ -7,6 +7,8 @@ in order of ids; a list that fails in the middle, or moves while it is read, is 
 After a full reading only what changed since is asked for (``last_updated``), and the number of
 objects tells whether any was deleted; then, and every ``full_every_s``, a list is read in full
 again. Names of other objects inside one (``site.name``) may be as old as the last full reading.
+What is asked for begins ``LATE_MS`` before the newest stamp: a change is stamped when it is made,
+but seen only when its transaction ends.
 
 Bounds: ``PAGES_MAX`` a list, ``records_max`` objects a list, ``LISTS_AT_ONCE``.
 """
@@ -30,10 +32,12 @@ from sync_agent.sources.http_client import HttpClient
 from sync_agent.sources.netbox_shape import Item, id_of, in_one_shape
 from sync_agent.sources.netbox_trace import DERIVED
 from sync_agent.sources.pages import Pages, ShiftedError
+from sync_agent.twins.time import format_time_ms, parse_time_ms
 
 PAGES_MAX = 100_000
 LISTS_AT_ONCE = 4
 TRIES_PER_LIST = 2
+LATE_MS = 300_000
 
 ENDPOINTS: Mapping[str, str] = MappingProxyType(
     {
@@ -191,7 +195,7 @@ class NetBoxSource:
 
     async def _changed(self, kind: str, known: _List) -> _List | None:
         """Return the known list with what changed since, None where it has to be read in full."""
-        changed = await self._listed(kind, {"last_updated__gte": known.newest})
+        changed = await self._listed(kind, {"last_updated__gte": _since(known.newest)})
         if changed.fault is not None:
             return None
         objects = {**known.objects, **changed.objects}
@@ -301,6 +305,13 @@ def _results(body: Any, path: str) -> list[Item]:
 def _count(body: Any) -> int:
     count = body.get("count") if isinstance(body, dict) else None
     return count if isinstance(count, int) else -1
+
+
+def _since(newest: str) -> str:
+    try:
+        return format_time_ms(max(parse_time_ms(newest) - LATE_MS, 0))
+    except ValueError:
+        return newest
 
 
 def _digest(objects: Mapping[str, Mapping[int, Item]]) -> str:

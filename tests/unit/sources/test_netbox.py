@@ -250,6 +250,18 @@ async def test_a_second_reading_asks_only_for_what_changed() -> None:
     assert all("last_updated__gte" in q or q["limit"] == "1" for q in asked)
 
 
+async def test_a_change_whose_transaction_ended_after_a_newer_one_is_seen() -> None:
+    server = InventoryServer({"devices": [device(1, day=9), device(2)]})
+    async with serving(server):
+        source = source_of(server)
+        await source.read(["devices"])
+        late = {**device(2, name="late"), "last_updated": "2026-01-08T23:58:00Z"}
+        server.tables["devices"][1] = late
+        result = await source.read(["devices"])
+        await source.close()
+    assert result.records[1].attributes["name"] == "late"
+
+
 async def test_the_same_objects_have_the_same_digest() -> None:
     server = InventoryServer({"devices": [device(n) for n in range(1, 6)]})
     async with serving(server):
