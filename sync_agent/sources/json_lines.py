@@ -3,8 +3,8 @@
 A record is a line of NDJSON, an object of the array, a feature of GeoJSON. A list inside a document
 is named with its path (``net.json#nodes``); of an object of objects each is a record, under its
 ``$key``. Parts of objects are reached with dots (``site.name``). A feature's attributes are its
-properties, and beside them ``$id``, ``$geometry``, ``$geometryType`` and, of a point,
-``$longitude`` and ``$latitude`` (RFC 7946).
+properties, and beside them ``$id``, ``$geometry``, ``$geometryType`` and what ``geometry`` reads
+out of that.
 
 A bad line of NDJSON is a diagnostic with ``file:line``. An array or GeoJSON that is cut off gives
 no records at all, since nothing says where an object ends. Either way the file's coverage is
@@ -27,6 +27,7 @@ import msgspec
 from sync_agent.errors import InputError
 from sync_agent.inventory.nested import Nested
 from sync_agent.inventory.record import Record, RecordDiagnostic
+from sync_agent.sources.geometry import geometry_attributes
 from sync_agent.sources.text_file import text_fault
 
 LINE_BYTES_MAX = 1_048_576
@@ -196,17 +197,13 @@ def _attributes(feature: Any) -> dict[str, Any] | None:
     geometry, properties = feature.get("geometry"), feature.get("properties")
     if not isinstance(properties, dict | None):
         return None
-    shape: Mapping[str, Any] = geometry if isinstance(geometry, dict) else {}
-    attributes = {
+    return {
         **(properties or {}),
         "$id": feature.get("id"),
         "$geometry": geometry,
-        "$geometryType": shape.get("type"),
+        "$geometryType": geometry.get("type") if isinstance(geometry, dict) else None,
+        **geometry_attributes(geometry),
     }
-    point = shape.get("coordinates")
-    if shape.get("type") == "Point" and isinstance(point, list) and len(point) >= 2:
-        attributes |= {"$longitude": point[0], "$latitude": point[1]}
-    return attributes
 
 
 def _gather(columns: dict[str, None], item: Mapping[str, Any]) -> None:

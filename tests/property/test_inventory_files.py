@@ -87,7 +87,7 @@ def test_any_bytes_in_a_file_give_records_and_findings(scope: str, data: st.Data
     assert stated.complete is not bool(found.diagnostics)
     assert all(fault.place and fault.remedy for fault in found.diagnostics)
     for record in found.records:
-        assert set(record.attributes) <= set(found.columns[scope]) | {"$longitude", "$latitude"}
+        assert set(record.attributes) <= set(found.columns[scope])
 
 
 @pytest.mark.parametrize("name", EVENTS)
