@@ -65,7 +65,7 @@ class FolderSource:
         """Return the records of these scopes.
 
         Raises:
-            InputError: the folder or a file is not there, or cannot be used at all.
+            InputError: a scope is of no known kind, or there is too much.
         """
         return await asyncio.to_thread(read_folder, self._folder, scopes)
 
@@ -76,27 +76,28 @@ class FolderSource:
 def read_folder(folder: Path, scopes: Sequence[str]) -> SourceRead:
     """Read these scopes of a folder.
 
+    A folder, a file or a line that cannot be read is a diagnostic, and a gap in the coverage.
+
     Raises:
-        InputError: the folder is not there, a scope is of no known kind, there is too much, or
-            nothing at all could be read. What is wrong with single files and lines is a diagnostic
-            instead.
+        InputError: a scope is of no known kind, or there is too much.
     """
-    names = _names(folder)
+    try:
+        names = _names(folder)
+    except InputError as error:
+        return _nothing(scopes, error)
     digest = hashlib.sha256()
     records: list[Record] = []
     coverage: list[Coverage] = []
     columns: dict[str, tuple[str, ...]] = {}
     diagnostics: list[RecordDiagnostic] = []
     opened: set[str] = set()
-    refused: list[InputError] = []
     for scope in dict.fromkeys(scopes):
         digest.update(f"{scope}\n".encode())
         faults: list[RecordDiagnostic] = []
         seen: dict[str, None] = {}
         files = _files(folder, names, scope, digest)
         if not files:
-            refused.append(_none_fits(folder, scope))
-            faults.append(_as_diagnostic(refused[-1]))
+            faults.append(_none_fits(folder, scope))
             opened.add(scope)
         for file in files:
             try:
@@ -104,7 +105,6 @@ def read_folder(folder: Path, scopes: Sequence[str]) -> SourceRead:
             except _TooMuchError:
                 raise
             except InputError as error:
-                refused.append(error)
                 file.faults.append(_as_diagnostic(error))
                 opened.add(scope)
             faults += file.faults
@@ -114,8 +114,6 @@ def read_folder(folder: Path, scopes: Sequence[str]) -> SourceRead:
         columns[scope] = tuple(seen)
         coverage.append(Coverage(scope, not faults, str(faults[0]) if faults else ""))
         diagnostics += faults
-    if refused and not records and not any(stated.complete for stated in coverage):
-        raise refused[0]
     return SourceRead(
         records=tuple(records),
         coverage=tuple(coverage),
@@ -160,7 +158,8 @@ def _take(file: _File, folder: Path, records: list[Record]) -> None:
                     remedy="split it into several sources",
                 )
     except FileNotFoundError:
-        hint = nearest(path.name, _names(folder))
+        alike = [Path(name).stem for name in _names(folder) if Path(name).suffix == path.suffix]
+        hint = nearest(path.stem, alike).replace("?", f"{path.suffix}?")
         raise InputError(
             f"is not there{hint}", place=str(path), remedy="add it, or drop it from the mapping"
         ) from None
@@ -194,11 +193,22 @@ def _as_diagnostic(error: InputError) -> RecordDiagnostic:
     return RecordDiagnostic(error.place, message, error.remedy)
 
 
-def _none_fits(folder: Path, scope: str) -> InputError:
-    return InputError(
+def _none_fits(folder: Path, scope: str) -> RecordDiagnostic:
+    return RecordDiagnostic(
+        str(folder),
         f"no file fits {scope.partition('#')[0]}",
-        place=str(folder),
-        remedy="add such files, or correct the mapping's from",
+        "add such files, or correct the mapping's from",
+    )
+
+
+def _nothing(scopes: Sequence[str], error: InputError) -> SourceRead:
+    """Return a reading that gave nothing and says why."""
+    fault = _as_diagnostic(error)
+    return SourceRead(
+        coverage=tuple(Coverage(scope, False, str(fault)) for scope in dict.fromkeys(scopes)),
+        columns=dict.fromkeys(scopes, ()),
+        diagnostics=(fault,),
+        open_kinds=frozenset(scopes),
     )
 
 

@@ -223,11 +223,11 @@ class NetBoxSource:
                 parameters["exclude"] = _LEFT_OUT[kind]
             try:
                 body = (await self._client.get(path, parameters)).body
-                items = pages.turn(_results(body, path), id_of, path)
+                results, count = _results(body, path), _count(body)
+                items = pages.turn(results, count, id_of, path)
             except ServiceError as error:
                 listed.fault = error
                 return listed
-            count = _count(body)
             for item in items:
                 listed.take(kind, item, path)
             if pages.taken >= count or not items:

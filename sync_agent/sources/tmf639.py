@@ -177,8 +177,8 @@ class Tmf639Source:
         for _ in range(PAGES_MAX):
             try:
                 answer = await self._client.get("resource", pages.window())
-                read = _page(answer.body, self._client.url)
-                items = pages.turn(read, itemgetter("id"), f"{self._client.url}/resource")
+                read, total = _page(answer.body, self._client.url), _total(answer.headers)
+                items = pages.turn(read, total, itemgetter("id"), f"{self._client.url}/resource")
             except ServiceError as error:
                 if not fresh.known and not self._resources.known:
                     raise
@@ -186,7 +186,6 @@ class Tmf639Source:
                 break
             for at, item in enumerate(items, pages.taken - len(items)):
                 fresh.take(item, f"resource[{at}] {item['id']}", began_ms)
-            total = _total(answer.headers)
             done = pages.taken >= total if total is not None else answer.status == 200
             if done or not items:
                 if total is not None and len(fresh.known) != total:

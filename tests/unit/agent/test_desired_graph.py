@@ -96,9 +96,22 @@ async def test_when_no_source_answers_there_is_no_graph(tmp_path: Path) -> None:
 
 async def test_a_mistake_in_a_mapping_is_an_error_and_no_group_of_errors(tmp_path: Path) -> None:
     settings = settings_of(tmp_path, "http://127.0.0.1:1")
-    (tmp_path / "nodes.csv").unlink()
-    with pytest.raises(InputError, match=r"nodes\.csv: is not there"):
+    mapping = tmp_path / "ems.toml"
+    mapping.write_text(mapping.read_text().replace("nodes.csv", "nodes.xlsx"))
+    with pytest.raises(InputError, match=r"nodes\.xlsx is no file this source reads"):
         await read_desired(settings, telecom())
+
+
+async def test_a_file_that_is_missing_leaves_the_other_sources_going(tmp_path: Path) -> None:
+    async with serving(InventoryServer({"devices": [BOX]})) as server:
+        settings = settings_of(tmp_path, server.url)
+        (tmp_path / "nodes.csv").unlink()
+        desired = await read_desired(settings, telecom())
+    assert "device-5" in desired.graph.twins
+    assert [str(fault) for fault in desired.diagnostics] == [
+        f"{tmp_path / 'nodes.csv'}: is not there"
+    ]
+    assert complete_scopes(desired.coverage) == {"dcim/devices", "ems/links.csv"}
 
 
 async def test_the_digest_changes_with_records_and_with_the_mapping(tmp_path: Path) -> None:

@@ -99,11 +99,14 @@ def test_a_quote_that_is_never_closed_leaves_the_coverage_incomplete(tmp_path: P
         (b"id,name\n" + b"x\n" * 1100, "more than 1000 lines that cannot be read"),
     ],
 )
-def test_a_file_that_is_no_inventory_is_refused(tmp_path: Path, data: bytes, said: str) -> None:
-    with pytest.raises(InputError) as raised:
-        read(tmp_path, data)
-    assert said in raised.value.message
-    assert "sites.csv" in raised.value.message
+def test_a_file_that_is_no_inventory_is_told_and_leaves_a_gap(
+    tmp_path: Path, data: bytes, said: str
+) -> None:
+    found = read(tmp_path, data)
+    assert said in str(found.diagnostics[-1])
+    assert "sites.csv" in found.diagnostics[-1].place
+    assert found.diagnostics[-1].remedy
+    assert not found.coverage[0].complete
 
 
 def test_a_file_that_is_given_up_keeps_what_came_before(tmp_path: Path) -> None:
@@ -140,19 +143,19 @@ def test_what_spreadsheets_leave_empty_is_passed_over(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_told_by_name(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"sites\.csv: is not there"):
-        read_folder(tmp_path, ["sites.csv"])
+    (fault,) = read_folder(tmp_path, ["sites.csv"]).diagnostics
+    assert str(fault) == f"{tmp_path / 'sites.csv'}: is not there"
 
 
 def test_a_folder_that_is_none_is_told_by_name(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is not a folder"):
-        read_folder(tmp_path / "x", ["sites.csv"])
+    found = read_folder(tmp_path / "x", ["sites.csv", "links.csv"])
+    assert [str(fault) for fault in found.diagnostics] == [f"{tmp_path / 'x'}: is not a folder"]
+    assert [stated.complete for stated in found.coverage] == [False, False]
 
 
 def test_a_folder_in_place_of_a_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "sites.csv").mkdir()
-    with pytest.raises(InputError, match=r"sites\.csv: is no file"):
-        read_folder(tmp_path, ["sites.csv"])
+    assert "sites.csv: is no file" in str(read_folder(tmp_path, ["sites.csv"]).diagnostics[0])
 
 
 def test_more_rows_than_the_bound_are_refused(

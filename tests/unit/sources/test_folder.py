@@ -53,8 +53,8 @@ def test_a_bad_line_of_ndjson_is_told_and_the_others_are_read(
 
 
 def test_a_file_of_nothing_but_bad_lines_is_given_up(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="more than 1000 lines"):
-        read(tmp_path, "a.ndjson", "x\n" * 1100)
+    found = read(tmp_path, "a.ndjson", "x\n" * 1100)
+    assert "more than 1000 lines" in found.diagnostics[-1].message
 
 
 def test_a_json_array_is_a_list_of_records(tmp_path: Path) -> None:
@@ -137,8 +137,8 @@ def test_a_list_that_is_not_in_the_document_is_told_with_those_that_are(
 
 
 def test_a_json_array_of_nothing_but_rubbish_is_given_up(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="more than 1000 items"):
-        read(tmp_path, "a.json", json.dumps([1] * 1100))
+    found = read(tmp_path, "a.json", json.dumps([1] * 1100))
+    assert "more than 1000 items" in found.diagnostics[-1].message
 
 
 @pytest.mark.parametrize(
@@ -166,8 +166,8 @@ def test_a_file_that_cannot_be_used_is_a_gap_and_the_others_are_read(
 
 def test_a_file_that_is_missing_is_told_with_one_of_a_similar_name(tmp_path: Path) -> None:
     (tmp_path / "sites.csv").write_text("id\nS1\n")
-    with pytest.raises(InputError, match=r"is not there, did you mean sites\.csv\?"):
-        read_folder(tmp_path, ["site.csv"])
+    (fault,) = read_folder(tmp_path, ["site.csv"]).diagnostics
+    assert fault.message == "is not there, did you mean sites.csv?"
 
 
 def test_a_link_is_followed_inside_the_folder_and_not_out_of_it(tmp_path: Path) -> None:
@@ -187,16 +187,15 @@ def test_a_link_is_followed_inside_the_folder_and_not_out_of_it(tmp_path: Path) 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.csv")
-    with pytest.raises(InputError, match="is no file"):
-        read_folder(tmp_path, ["a.csv"])
+    assert "is no file" in read_folder(tmp_path, ["a.csv"]).diagnostics[0].message
 
 
 def test_a_json_file_that_is_too_large_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(json_lines, "FILE_BYTES_MAX", 10)
-    with pytest.raises(InputError, match="larger than 10 bytes"):
-        read(tmp_path, "a.json", "[" + " " * 20 + "]")
+    found = read(tmp_path, "a.json", "[" + " " * 20 + "]")
+    assert "larger than 10 bytes" in found.diagnostics[0].message
 
 
 def test_a_pattern_reads_every_file_that_fits(tmp_path: Path) -> None:
@@ -223,7 +222,6 @@ def test_one_broken_file_of_a_pattern_makes_its_scope_incomplete(tmp_path: Path)
         ("x.xlsx", "is no file this source reads"),
         ("x.graphml", "is no file this source reads"),
         ("x.csv#nodes", "is no file this source reads"),
-        ("*.csv", "no file fits"),
     ],
 )
 def test_a_scope_that_cannot_be_read_is_refused(tmp_path: Path, scope: str, said: str) -> None:

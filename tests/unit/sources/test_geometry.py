@@ -42,7 +42,8 @@ def test_places_that_differ_by_less_than_a_metre_s_tenth_have_one_name() -> None
     [
         None, 7, [], {}, {"type": "Point"}, {"type": "Point", "coordinates": "8,5"},
         {"type": "Point", "coordinates": [8]},
-        {"type": "Point", "coordinates": [10**400, 1]}, {"type": "Point", "coordinates": ["8", "5"]},
+        {"type": "Point", "coordinates": [10**400, 1]},
+        {"type": "Point", "coordinates": ["8", "5"]},
         {"type": "LineString", "coordinates": [[None, 1]]}, {"type": ["x"], "coordinates": []},
         {"type": "MultiLineString", "coordinates": [7, []]},
     ],

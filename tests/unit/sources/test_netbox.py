@@ -63,7 +63,7 @@ async def test_a_list_is_read_page_by_page_and_is_whole() -> None:
     result = await read(server, "devices")
     assert ids(result) == ["1", "2", "3", "4", "5"]
     assert complete_scopes(result.coverage) == {"devices"}
-    assert [q["offset"] for q in server.asked(DEVICES)] == ["0", "1", "2", "3"]
+    assert [q["offset"] for q in server.asked(DEVICES)] == ["0", "2"]
     assert server.asked(DEVICES)[0]["exclude"] == "config_context"
 
 
@@ -104,9 +104,18 @@ async def test_objects_that_come_and_go_behind_the_reader_do_no_harm() -> None:
     devices = [device(n) for n in range(1, 9)]
     server = InventoryServer({"devices": devices})
     server.meanwhile = {1: lambda: devices.append(device(9)), 2: lambda: devices.pop(-2)}
-    result = await read(server, "devices", page_size=4)
+    result = await read(server, "devices", page_size=3)
     assert ids(result) == ["1", "2", "3", "4", "5", "6", "7", "9"]
     assert complete_scopes(result.coverage) == {"devices"}
+
+
+async def test_a_server_with_smaller_pages_must_keep_its_number_instead() -> None:
+    devices = [device(n) for n in range(1, 9)]
+    server = InventoryServer({"devices": devices}, pages=3)
+    server.meanwhile = dict.fromkeys(range(1, 6), devices.pop)
+    result = await read(server, "devices", page_size=500)
+    assert complete_scopes(result.coverage) == frozenset()
+    assert "changed while it was read" in result.diagnostics[0].message
 
 
 async def test_an_object_that_stands_on_two_pages_makes_the_list_not_whole() -> None:
@@ -172,7 +181,7 @@ async def test_a_list_that_fails_in_the_middle_is_not_whole_and_keeps_what_came(
     status: int,
 ) -> None:
     server = InventoryServer({"devices": [device(n) for n in range(1, 6)], "sites": [device(1)]})
-    server.fail(DEVICES, 1, status)
+    server.fail(DEVICES, 2, status)
     result = await read(server, "devices", "sites")
     assert [r.id for r in result.records if r.kind == "devices"] == ["1", "2"]
     assert complete_scopes(result.coverage) == {"sites"}
