@@ -196,7 +196,7 @@ class _Reader:
             case "node":
                 self._begin_node(attributes)
             case "edge":
-                self._begin(name, self._edge(attributes))
+                self._begin_edge(attributes)
             case _:
                 what = _NOT_READ.get((self._part, name)) or _NOT_READ.get(("", name))
                 if what is not None:
@@ -205,39 +205,43 @@ class _Reader:
     def _begin_graph(self, attributes: Mapping[str, str]) -> None:
         graph = _Graph(attributes.get("id"), attributes.get("edgedefault") == "directed")
         self._graphs.append(graph)
-        if len(self._graphs) == 1:
-            self._begin("graph", {"$id": graph.id})
+        if len(self._graphs) == 1 and self._wanted == "graph":
+            self._begin({"$id": graph.id})
 
     def _begin_node(self, attributes: Mapping[str, str]) -> None:
         id_ = _required(attributes, "id", "node")
-        parent = self._nodes[-1] if self._nodes else None
+        if self._wanted == "node":
+            parent = self._nodes[-1] if self._nodes else None
+            self._begin({"$id": id_, "$graph": self._graph_id(), "$parent": parent})
         self._nodes.append(id_)
-        self._begin("node", {"$id": id_, "$graph": self._graph_id(), "$parent": parent})
 
-    def _edge(self, attributes: Mapping[str, str]) -> dict[str, Any]:
+    def _begin_edge(self, attributes: Mapping[str, str]) -> None:
+        if self._wanted != "edge":
+            return
         source, target = (_required(attributes, end, "edge") for end in ("source", "target"))
         default = "true" if self._graphs and self._graphs[-1].directed else "false"
         pair = (source, target) if source <= target else (target, source)
         number = self._parallel[pair]
         self._parallel[pair] += 1
-        return {
-            "$id": attributes.get("id"),
-            "$graph": self._graph_id(),
-            "$source": source,
-            "$target": target,
-            "$sourcePort": attributes.get("sourceport"),
-            "$targetPort": attributes.get("targetport"),
-            "$directed": attributes.get("directed", default) == "true",
-            "$parallel": number,
-        }
+        self._begin(
+            {
+                "$id": attributes.get("id"),
+                "$graph": self._graph_id(),
+                "$source": source,
+                "$target": target,
+                "$sourcePort": attributes.get("sourceport"),
+                "$targetPort": attributes.get("targetport"),
+                "$directed": attributes.get("directed", default) == "true",
+                "$parallel": number,
+            }
+        )
 
     def _graph_id(self) -> str | None:
         return self._graphs[0].id if self._graphs else None
 
-    def _begin(self, name: str, own: dict[str, Any]) -> None:
-        if name == self._wanted:
-            own["$file"] = self._stem
-            self._items.append(_Item(self._parser.CurrentLineNumber, own, {}))
+    def _begin(self, own: dict[str, Any]) -> None:
+        own["$file"] = self._stem
+        self._items.append(_Item(self._parser.CurrentLineNumber, own, {}))
 
     def _end(self, _: str) -> None:
         name = self._path.pop()
@@ -257,19 +261,15 @@ class _Reader:
                 self._part_text()
 
     def _end_value(self, name: str, parent: str) -> None:
-        pieces = (piece.strip() for piece in self._value or ())
-        text = "\n".join(piece for piece in pieces if piece)
-        self._value = None
+        pieces, self._value = self._value or [], None
         known = self._keys.get(self._key)
         if name == "default":
             if known is not None and parent == "key":
-                self._defaults[known[0]] = known[1](text)
-            return
-        if parent != self._wanted or (parent == "graph" and len(self._graphs) > 1):
-            return
-        if known is None:
-            raise _GraphError(f"has data of a key {self._key[:40]!r} that is not declared")
-        self._items[-1].data[known[0]] = known[1](text)
+                self._defaults[known[0]] = known[1](_joined(pieces))
+        elif parent == self._wanted and not (parent == "graph" and len(self._graphs) > 1):
+            if known is None:
+                raise _GraphError(f"has data of a key {self._key[:40]!r} that is not declared")
+            self._items[-1].data[known[0]] = known[1](_joined(pieces))
 
     def _finish(self, name: str) -> None:
         if name == self._wanted:
@@ -299,6 +299,13 @@ class _Reader:
 
     def _entity(self, *_: object) -> None:
         raise _GraphError("declares or uses an entity, which is refused")
+
+
+def _joined(pieces: list[str]) -> str:
+    """Return the text of data, that of each element inside on a line of its own."""
+    if len(pieces) == 1:
+        return pieces[0].strip()
+    return "\n".join(text for piece in pieces if (text := piece.strip()))
 
 
 def _required(attributes: Mapping[str, str], name: str, element: str) -> str:
