@@ -17,6 +17,9 @@ from sync_agent.errors import InputError, SyncAgentError
 from sync_agent.inventory.mapping import check_columns
 from sync_agent.inventory.record import Coverage
 
+PATIENCE_S = 5.0
+"""Somebody waits for the answer: a service that fails is not tried again for longer."""
+
 ONLY_SOURCE = "source"
 """What the only source is called where it has no name of its own."""
 
@@ -48,6 +51,11 @@ async def check_sources(settings: Settings, *, read: bool) -> tuple[SourceCheck,
         SettingsError: there is no source, or one cannot be as it is set.
     """
     inventory = settings.inventory
+    hasty = tuple(
+        source.model_copy(update={"retry_for_s": min(source.retry_for_s, PATIENCE_S)})
+        for source in inventory.sources
+    )
+    inventory = inventory.model_copy(update={"sources": hasty})
     kinds = [source.kind for source in inventory.sources] or ["files"]
     look = _read if read else _ask
     return tuple(

@@ -441,7 +441,10 @@ def _received(partition: str, event: EventData) -> Event:
         offset=str(event.offset or ""),
         enqueued_ms=0 if enqueued is None else int(enqueued.timestamp() * 1000),
         body=_body(event),
-        properties={_text(k): v for k, v in (event.properties or {}).items()},
+        properties={
+            _text(name): _text(value) if isinstance(value, bytes) else value
+            for name, value in (event.properties or {}).items()
+        },
         content_type=event.content_type or "",
     )
 
