@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from sync_agent.errors import InputError
 from sync_agent.twins.twin import JsonValue
 
 
@@ -50,6 +51,11 @@ class RecordDiagnostic:
 
     def __str__(self) -> str:
         return f"{self.place}: {self.message}"
+
+    @classmethod
+    def of(cls, error: InputError) -> RecordDiagnostic:
+        """Return an error as a finding: the rest is read all the same."""
+        return cls(error.place, error.message.removeprefix(f"{error.place}: "), error.remedy)
 
 
 @dataclass(frozen=True, slots=True)

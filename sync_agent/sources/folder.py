@@ -105,7 +105,7 @@ def read_folder(folder: Path, scopes: Sequence[str]) -> SourceRead:
             except _TooMuchError:
                 raise
             except InputError as error:
-                file.faults.append(_as_diagnostic(error))
+                file.faults.append(RecordDiagnostic.of(error))
                 opened.add(scope)
             faults += file.faults
             seen.update(dict.fromkeys(file.columns))
@@ -188,11 +188,6 @@ class _TooMuchError(InputError):
     """The folder holds more than is read."""
 
 
-def _as_diagnostic(error: InputError) -> RecordDiagnostic:
-    message = error.message.removeprefix(f"{error.place}: ")
-    return RecordDiagnostic(error.place, message, error.remedy)
-
-
 def _none_fits(folder: Path, scope: str) -> RecordDiagnostic:
     return RecordDiagnostic(
         str(folder),
@@ -203,7 +198,7 @@ def _none_fits(folder: Path, scope: str) -> RecordDiagnostic:
 
 def _nothing(scopes: Sequence[str], error: InputError) -> SourceRead:
     """Return a reading that gave nothing and says why."""
-    fault = _as_diagnostic(error)
+    fault = RecordDiagnostic.of(error)
     return SourceRead(
         coverage=tuple(Coverage(scope, False, str(fault)) for scope in dict.fromkeys(scopes)),
         columns=dict.fromkeys(scopes, ()),

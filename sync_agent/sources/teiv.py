@@ -13,8 +13,7 @@ Events of several files or partitions are taken in order of their time, those of
 there. A folder is the whole history; a hub is it as long as nothing has expired there, and
 otherwise only what an event deleted is gone.
 
-Source: O-RAN SC smo-teiv, topology-inventory-ingestion. Bounds: ``EVENT_BYTES_MAX`` an event,
-``FILES_MAX``.
+Source: O-RAN SC smo-teiv, topology-inventory-ingestion. Bounds: ``EVENT_BYTES_MAX`` an event.
 """
 
 from __future__ import annotations
@@ -34,11 +33,11 @@ from sync_agent.errors import InputError
 from sync_agent.inventory.nested import Nested
 from sync_agent.inventory.record import Coverage, Record, RecordDiagnostic, SourceRead
 from sync_agent.ports.events import Event
+from sync_agent.sources.event_files import event_files
 from sync_agent.sources.event_log import EventLog
 from sync_agent.twins.time import parse_time_ms
 
 EVENT_BYTES_MAX = 16_777_216
-FILES_MAX = 100_000
 ENDINGS = (".json", ".txt")
 
 _VERB = re.compile(r"[.-](create|merge|delete)$")
@@ -150,29 +149,26 @@ class TeivSource:
         """Return what the events left behind.
 
         Raises:
-            InputError: the folder is not there.
             ServiceError: the hub cannot be read.
         """
         if self._log is not None:
             self._take([_read_event(event) for event in await self._log.read()])
             return self._as_read(scopes, self._log.gap)
         self._topology, self._faults = Topology(), []
-        self._take(await asyncio.to_thread(lambda: [_read_file(path) for path in self._files()]))
+        try:
+            self._take(await asyncio.to_thread(self._read_files))
+        except InputError as error:
+            self._faults.append(RecordDiagnostic.of(error))
         return self._as_read(scopes, "")
 
     async def close(self) -> None:
         """Do nothing: connections last for one reading."""
 
     def _files(self) -> list[Path]:
-        folder = self._folder or Path()
-        if not folder.is_dir():
-            raise InputError(
-                "is not a folder", place=str(folder), remedy="name the folder of the event files"
-            )
-        files = sorted(path for path in folder.iterdir() if path.suffix in ENDINGS)
-        if len(files) > FILES_MAX:
-            raise InputError(f"has more than {FILES_MAX:,} event files", place=str(folder))
-        return files
+        return event_files(self._folder or Path(), ENDINGS)
+
+    def _read_files(self) -> list[_Batch]:
+        return [_read_file(path) for path in self._files()]
 
     def _take(self, batches: Iterable[_Batch]) -> None:
         """Apply events in order of time; what was before an event in its stream stays before it."""

@@ -10,7 +10,7 @@ The list is read with ``offset`` and ``limit`` up to its ``X-Total-Count``, agai
 change, state change, delete. Without an address the events alone are the inventory. An event older
 than the last word on its resource changes nothing.
 
-Bounds: ``PAGES_MAX``, ``records_max`` resources, ``FILES_MAX`` event files.
+Bounds: ``PAGES_MAX``, ``records_max`` resources, ``FILE_BYTES_MAX`` an event file.
 """
 
 from __future__ import annotations
@@ -30,13 +30,14 @@ from sync_agent.errors import InputError, ServiceError
 from sync_agent.inventory.nested import Nested
 from sync_agent.inventory.record import Coverage, Record, RecordDiagnostic, SourceRead
 from sync_agent.ports.events import Event
+from sync_agent.sources.event_files import event_files
 from sync_agent.sources.event_log import EventLog
 from sync_agent.sources.http_client import HttpClient
 from sync_agent.sources.pages import Pages, ShiftedError
 from sync_agent.twins.time import parse_time_ms
 
 PAGES_MAX = 100_000
-FILES_MAX = 100_000
+ENDINGS = (".json", ".ndjson", ".jsonl")
 FILE_BYTES_MAX = 67_108_864
 SCOPES = ("resources", "relationships", "places", "supporting")
 
@@ -127,7 +128,7 @@ class Tmf639Source:
             total = answer.headers.get("x-total-count", "an unknown number of")
             said.append(f"{total} resources at {self._client.url}")
         if self._folder is not None:
-            files = await asyncio.to_thread(_event_files, self._folder)
+            files = await asyncio.to_thread(event_files, self._folder, ENDINGS)
             said.append(f"{len(files)} event files in {self._folder}")
         if self._log is not None:
             said.append(await self._log.check())
@@ -137,7 +138,7 @@ class Tmf639Source:
         """Return the resources as list and events have them.
 
         Raises:
-            InputError: there is no such scope, or no folder of events.
+            InputError: there is no such scope.
             ServiceError: not even the first page could be read.
         """
         for scope in scopes:
@@ -150,7 +151,10 @@ class Tmf639Source:
             await self._list()
         self._faults = [] if self._log is None else self._faults
         if self._folder is not None:
-            await asyncio.to_thread(self._take_files, self._folder)
+            try:
+                await asyncio.to_thread(self._take_files, self._folder)
+            except InputError as error:
+                self._faults.append(RecordDiagnostic.of(error))
         if self._log is not None:
             self._take_events(await self._log.read())
         return self._as_read(scopes)
@@ -205,7 +209,7 @@ class Tmf639Source:
     def _take_files(self, folder: Path) -> None:
         """Apply the events of all files."""
         read: list[_Timed] = []
-        for path in _event_files(folder):
+        for path in event_files(folder, ENDINGS):
             try:
                 read += [_timed(event, place) for place, event in _events_of(path)]
             except OSError as error:
@@ -325,18 +329,6 @@ def _read_event(event: Mapping[str, Any]) -> tuple[str, Item, int]:
 
 def _timed(event: Mapping[str, Any], place: str) -> _Timed:
     return _read_event(event)[2], event, place
-
-
-def _event_files(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise InputError(
-            "is not a folder", place=str(folder), remedy="name the folder of the event files"
-        )
-    endings = (".json", ".ndjson", ".jsonl")
-    files = sorted(path for path in folder.iterdir() if path.suffix in endings)
-    if len(files) > FILES_MAX:
-        raise InputError(f"has more than {FILES_MAX:,} event files", place=str(folder))
-    return files
 
 
 def _events_of(path: Path) -> list[tuple[str, Mapping[str, Any]]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from sync_agent.errors import InputError
 from sync_agent.inventory.record import SourceRead, complete_scopes
 from sync_agent.ports.events import Event
 from sync_agent.sources.event_log import EventLog
@@ -181,6 +182,15 @@ async def test_partitions_are_taken_in_order_of_time_and_each_as_it_stands() -> 
 
     source = TeivSource(log=Log(MemoryHub().connect, wait_max_s=5))
     assert set(by_id(await source.read(SCOPES))) == {"c1"}
+
+
+async def test_a_folder_that_is_gone_is_told_and_nothing_counts_as_read(tmp_path: Path) -> None:
+    source = TeivSource(folder=tmp_path / "gone")
+    found = await source.read(SCOPES)
+    assert str(found.diagnostics[0]) == f"{tmp_path / 'gone'}: is not a folder"
+    assert complete_scopes(found.coverage) == frozenset()
+    with pytest.raises(InputError, match="is not a folder"):
+        await source.check()
 
 
 def hub_of(*events: Any, first: int = 0) -> MemoryHub:

@@ -81,6 +81,16 @@ async def test_a_list_that_moved_while_it_was_read_is_not_whole() -> None:
     assert "changed while it was read" in found.diagnostics[0].message
 
 
+async def test_a_folder_of_events_that_is_gone_leaves_the_list_but_not_as_the_whole(
+    tmp_path: Path,
+) -> None:
+    server = InventoryServer(resources=[resource("r1")])
+    found = await read(server, "resources", folder=tmp_path / "gone")
+    assert names(found) == {"r1": "r1"}
+    assert complete_scopes(found.coverage) == frozenset()
+    assert "gone: is not a folder" in str(found.diagnostics[0])
+
+
 async def test_what_stands_inside_a_resource_is_a_record_of_its_own() -> None:
     router = resource(
         "r1",
