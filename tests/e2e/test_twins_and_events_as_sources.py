@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +11,13 @@ from typing import Any
 import pytest
 from azure.eventhub import EventData, EventHubProducerClient
 
+from sync_agent.agent.compose import run_agent
+from sync_agent.agent.settings import load_settings
 from sync_agent.stub.server import StubServer
 from tests.e2e.test_inventories import Instance
 from tests.stubs import running_stub
+
+WAIT_S = 30.0
 
 LAB = """
 [[twin]]
@@ -76,6 +81,25 @@ def test_the_twins_of_another_instance(instance: Instance) -> None:
     assert instance.command("sources") == 1  # the other instance is gone
     assert instance.command("plan") == 1
     assert instance.explored()[0] == models
+
+
+async def test_the_agent_itself_reads_several_sources(instance: Instance) -> None:
+    (instance.folder / "sites.csv").write_text("id,displayLabel\nS1,North\n")
+    mapping = LAB[: LAB.index("[[twin]]", 5)].replace("dtmi:telecom:place:Site;1", "sites.csv", 1)
+    (instance.folder / "sites.toml").write_text(mapping.replace("lab-{$id}", "{id}"))
+    instance.use(
+        '[[inventory.sources]]\nname = "sites"\nkind = "files"\npath = "."\n'
+        'mapping = "sites.toml"\n'
+    )
+    stop = asyncio.Event()
+    agent = asyncio.create_task(run_agent(load_settings(instance.settings, {}, {}).settings, stop))
+    try:
+        async with asyncio.timeout(WAIT_S):
+            while not (await asyncio.to_thread(instance.explored))[0]:  # noqa: ASYNC110 - its twins
+                await asyncio.sleep(0.05)
+    finally:
+        stop.set()
+        await agent
 
 
 def send(stub: StubServer, *events: tuple[str, dict[str, Any]]) -> None:
