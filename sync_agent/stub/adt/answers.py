@@ -7,7 +7,6 @@ cause is found, and becomes a response in one place.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from sync_agent.twins.twin import Document
 
@@ -36,20 +35,6 @@ class Refusal(Exception):
         if self.details:
             error["details"] = list(self.details)
         return {"error": error}
-
-
-class PatchUnreadable(Exception):
-    """A patch that is no array of operations: answered as the service's web framework does.
-
-    ``index`` is the place of the element that is no operation, None when there is no array.
-    ``names_document`` tells whether the answer also names the whole document as missing.
-    """
-
-    def __init__(self, index: int | None, value: Any, *, names_document: bool) -> None:
-        super().__init__(value)
-        self.index = index
-        self.value = value
-        self.names_document = names_document
 
 
 def bad_request(message: str, code: str = "InvalidArgument") -> Refusal:
@@ -180,6 +165,13 @@ def models_invalid(messages: Sequence[str]) -> Refusal:
     )
 
 
+def model_version_unknown() -> Refusal:
+    """Models of an upload are of a DTDL the service does not have."""
+    return bad_request(
+        f"The version of DTDL used is not supported.{_MODEL_TAIL}", "ModelVersionNotSupported"
+    )
+
+
 def twin_invalid(messages: Sequence[str]) -> Refusal:
     """A twin does not conform to its model."""
     return _invalid("Invalid twin specified", messages)
@@ -267,6 +259,16 @@ def twin_throttled() -> Refusal:
         "TooManyRequests",
         "Operation could not be completed as too many requests to this twin have been made. Please"
         " check Retry-After header to retry request.",
+    )
+
+
+def query_quota_reached() -> Refusal:
+    """Queries cost more units than there are."""
+    return Refusal(
+        429,
+        "QuotaReachedError",
+        "The maximum query rate limit has been reached. Please check Retry-After header to retry"
+        " request.",
     )
 
 

@@ -22,7 +22,7 @@ from urllib.parse import quote, urlsplit
 
 from sync_agent.errors import StoreError
 from sync_agent.stub.adt import answers
-from sync_agent.stub.adt.answers import PatchUnreadable, Refusal, bad_request
+from sync_agent.stub.adt.answers import Refusal, bad_request
 from sync_agent.stub.adt.control import PREFIX, Control
 from sync_agent.stub.adt.delivery import Delivery, Publish
 from sync_agent.stub.adt.faults import FaultProfile
@@ -31,6 +31,7 @@ from sync_agent.stub.adt.job_runner import JobRunner
 from sync_agent.stub.adt.jobs import DELETE, IMPORT, JobDb, JobInProgressError, JobOperations
 from sync_agent.stub.adt.models import ModelOperations
 from sync_agent.stub.adt.operation import API_VERSIONS, operation_of
+from sync_agent.stub.adt.patch_body import PatchUnreadableError
 from sync_agent.stub.adt.queries import Statements, run_query
 from sync_agent.stub.adt.relationships import RelationshipOperations
 from sync_agent.stub.adt.request_log import OTHER, LoggedRequest, RequestLog
@@ -109,9 +110,15 @@ class AdtApp:
         self._routes = RouteOperations(db, endpoints, self._notifier)
         jobs = JobDb(db)
         self._runner = JobRunner(
-            db, jobs, self._turn, self._models, self._twins, self._relationships
+            db,
+            jobs,
+            self._turn,
+            self._models,
+            self._twins,
+            self._relationships,
+            self._options.blob_hosts,
         )
-        self._jobs = JobOperations(jobs, self._runner.start, self._options.blob_hosts)
+        self._jobs = JobOperations(jobs, self._runner.start)
         self._control = Control(db, self._guard, self._log, on_profile, self._notifier.forget)
         self._delivery = (
             Delivery(db, self._turn, publish, self._log.note_message) if publish else None
@@ -232,7 +239,7 @@ class AdtApp:
             return self._route(request)
         except Refusal as refusal:
             return refused(refusal)
-        except PatchUnreadable as fault:
+        except PatchUnreadableError as fault:
             return unreadable(fault)
         except JobInProgressError as error:
             return Response(429, error.body(), (JSON,))
@@ -293,7 +300,7 @@ class AdtApp:
             case ("GET", model_id):
                 return answered(models.get(model_id, whole=whole))
             case ("PATCH", model_id):
-                return answered(models.decommission(model_id, request.json()))
+                return answered(models.decommission(model_id, request.patch()))
             case ("DELETE", model_id):
                 return answered(models.delete(model_id))
             case _:
@@ -308,13 +315,13 @@ class AdtApp:
             case ("PUT",):
                 return answered(twins.put(twin_id, request.json(), asked))
             case ("PATCH",):
-                return answered(twins.patch(twin_id, request.json(), asked))
+                return answered(twins.patch(twin_id, request.patch(names_document=True), asked))
             case ("DELETE",):
                 return answered(twins.delete(twin_id, asked))
             case ("GET", "components", name):
                 return answered(twins.get_component(twin_id, name, asked))
             case ("PATCH", "components", name):
-                return answered(twins.patch_component(twin_id, name, request.json(), asked))
+                return answered(twins.patch_component(twin_id, name, request.patch(), asked))
             case ("POST", "telemetry"):
                 return self._telemetry(request, twin_id, None)
             case ("POST", "components", name, "telemetry"):
@@ -339,7 +346,7 @@ class AdtApp:
             case "PUT":
                 return answered(relationships.put(twin_id, name, request.json(), asked))
             case "PATCH":
-                return answered(relationships.patch(twin_id, name, request.json(), asked))
+                return answered(relationships.patch(twin_id, name, request.patch(), asked))
             case "DELETE":
                 return answered(relationships.delete(twin_id, name, asked))
             case _:

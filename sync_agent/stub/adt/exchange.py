@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from sync_agent.stub.adt import answers
-from sync_agent.stub.adt.answers import PatchUnreadable, bad_request
+from sync_agent.stub.adt.answers import bad_request
 from sync_agent.twins.twin import Document
 
 PAGE_MAX = 1_000
@@ -83,20 +83,6 @@ class Page(Generic[T]):
         return cls([item for _, item in rows[:size]], following)
 
 
-def operations_of(patch: Any, *, names_document: bool) -> list[Document]:
-    """Return a patch as operations.
-
-    Raises:
-        PatchUnreadable: it is no array of objects; ``names_document`` is passed on.
-    """
-    if not isinstance(patch, list):
-        raise PatchUnreadable(None, "", names_document=names_document)
-    for index, operation in enumerate(patch):
-        if not isinstance(operation, dict):
-            raise PatchUnreadable(index, str(operation), names_document=names_document)
-    return patch
-
-
 def check_if_none_match(asked: Asked) -> None:
     """Refuse a condition a PUT cannot have."""
     if asked.if_none_match not in (None, "*"):
@@ -118,10 +104,11 @@ def check_if_match(asked: Asked, document: Document) -> None:
         raise answers.etag_differs(str(asked.if_match))
 
 
-def check_id(identifier: str) -> None:
+def check_id(identifier: str, code: str = "InvalidArgument") -> None:
     """Refuse an id that nothing can be created with."""
     if not 1 <= len(identifier) <= ID_MAX or any(ord(c) < 32 or ord(c) == 127 for c in identifier):
-        raise bad_request(f"An id must have 1 to {ID_MAX} characters and no control characters.")
+        message = f"An id must have 1 to {ID_MAX} characters and no control characters."
+        raise bad_request(message, code)
 
 
 def update_time() -> str:

@@ -19,7 +19,7 @@ from sync_agent.stub.adt.answers import Refusal
 from sync_agent.stub.adt.faults import Fault, FaultProfile, FaultSource
 from sync_agent.stub.adt.lag import LaggingView, Unsettled
 from sync_agent.stub.adt.operation import Operation
-from sync_agent.stub.adt.quotas import RateLimiter
+from sync_agent.stub.adt.quotas import RateLimiter, Spent
 from sync_agent.stub.adt.store import TwinDb
 from sync_agent.stub.adt.wire import Request, Response, refused
 
@@ -106,7 +106,7 @@ class Guard:
             return Passed(fault=fault)
         throttled = self._limiter.admit(operation, twins)
         if throttled is not None:
-            return Passed(too_many(throttled.retry_after_s, of_twin=throttled.of_twin))
+            return Passed(too_many(throttled.retry_after_s, throttled.spent))
         return self._settled(operation, twins, fault)
 
     def after(self, passed: Passed, response: Response) -> None:
@@ -162,11 +162,12 @@ class Guard:
         return (parts[1], target) if isinstance(target, str) else (parts[1],)
 
 
-def too_many(retry_after_s: float, *, of_twin: bool) -> Response:
-    """Return the answer to a request beyond a rate limit, of the instance or of a twin."""
+def too_many(retry_after_s: float, spent: Spent) -> Response:
+    """Return the answer to a request beyond a rate limit; requests are counted by the gateway."""
     retry = (b"retry-after", str(max(1, math.ceil(retry_after_s))).encode())
-    if of_twin:
-        response = refused(answers.twin_throttled())
+    if spent is not Spent.REQUESTS:
+        is_twin = spent is Spent.TWIN
+        response = refused(answers.twin_throttled() if is_twin else answers.query_quota_reached())
         return Response(response.status, response.body, (*response.headers, retry))
     message = (
         "Maximum request rate limit reached. For Azure Digital Twins rate limiting details please"
@@ -178,7 +179,7 @@ def too_many(retry_after_s: float, *, of_twin: bool) -> Response:
 
 def _as_status(fault: Fault) -> Response:
     if fault.status == 429:
-        return too_many(fault.retry_after_s, of_twin=bool(fault.twin))
+        return too_many(fault.retry_after_s, Spent.TWIN if fault.twin else Spent.REQUESTS)
     response = refused(
         Refusal(fault.status, "InjectedFault", "The fault profile has this request fail.")
     )

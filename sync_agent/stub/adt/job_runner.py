@@ -3,6 +3,7 @@
 The input is NDJSON: a header, then sections of models, twins and relationships, in that order. An
 entry that is refused is written to the log and counted, and the job goes on; it has failed then.
 Nothing is taken back, neither of a failed nor of a cancelled job. Imports send no notifications.
+As on the service an import job is not started at once; here it waits ``START_S``.
 Source: Azure Digital Twins, "Import models, twins, and relationships in bulk"; bulk limits.
 Bounds: the service's on entries, ``FAULTS_MAX`` refused ones, ``PIECE`` entries a turn.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -19,8 +20,8 @@ from typing import Any
 
 import msgspec
 
-from sync_agent.stub.adt.answers import PatchUnreadable, Refusal
-from sync_agent.stub.adt.blob import BlobError, append_log, create_log, read_lines
+from sync_agent.stub.adt.answers import Refusal
+from sync_agent.stub.adt.blob import BlobError, append_log, create_log, is_allowed, read_lines
 from sync_agent.stub.adt.exchange import Asked, update_time
 from sync_agent.stub.adt.jobs import DELETE, IMPORT, JobDb, JobStatus
 from sync_agent.stub.adt.models import ModelOperations
@@ -31,11 +32,15 @@ from sync_agent.stub.adt.twins import TwinOperations
 from sync_agent.twins.twin import Document
 
 PIECE = 500
+START_S = 0.1
 FAULTS_MAX = 1_000
 SECTIONS = {"Models": 10_000, "Twins": 2_000_000, "Relationships": 10_000_000}
 """The sections in their order, with the most entries of each."""
 
 FILE_VERSION = "1.0.0"
+_BLOBS = ("inputBlobUri", "outputBlobUri")
+_FOREIGN = "The stub opens blobs on loopback only, or on hosts given with --blob-host."
+"""Whoever may start a job would otherwise choose what the stub connects to."""
 
 
 class _StoppedError(Exception):
@@ -94,14 +99,16 @@ class JobRunner:
         models: ModelOperations,
         twins: TwinOperations,
         relationships: RelationshipOperations,
+        blob_hosts: Collection[str],
     ) -> None:
-        """Prepare; ``turn`` is held while the store is used."""
+        """Prepare; ``turn`` is held while the store is used, blobs are on loopback or these."""
         self._db = db
         self._jobs = jobs
         self._turn = turn
         self._models = models
         self._twins = twins
         self._relationships = relationships
+        self._blob_hosts = blob_hosts
         self._running: set[asyncio.Task[None]] = set()
         self._asked = Asked(API_VERSIONS[-1])
 
@@ -122,6 +129,16 @@ class JobRunner:
     # -- import ---------------------------------------------------------------------------------
 
     async def _import(self, job: Document) -> None:
+        await asyncio.sleep(START_S)
+        async with self._turn:
+            if self._jobs.get(IMPORT, job["id"]) != job:
+                return  # cancelled or deleted meanwhile
+            if not all(is_allowed(job[name], self._blob_hosts) for name in _BLOBS):
+                self._jobs.finish(IMPORT, job, JobStatus.FAILED, _FOREIGN)
+                return
+        await self._run_import(job)
+
+    async def _run_import(self, job: Document) -> None:
         run = _Import(job, read_lines(job["inputBlobUri"]))
         status, fault = JobStatus.SUCCEEDED, ""
         try:
@@ -232,8 +249,6 @@ class JobRunner:
             details = " ".join(str(detail["message"]) for detail in refusal.details)
             message = f"{refusal.message} {details}".strip()
             run.refuse("/".join(map(str, names)), refusal.code, message)
-        except PatchUnreadable as fault:
-            run.refuse("/".join(map(str, names)), "ValidationFailed", str(fault))
 
     def _stop_if_cancelled(self, run: _Import) -> None:
         known = self._jobs.get(IMPORT, run.job["id"])

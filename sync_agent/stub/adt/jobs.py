@@ -2,6 +2,7 @@
 
 A job is kept as its document. One bulk job runs at a time, as on the service; a second one is
 refused with the service's doubly encoded body. What was under way when the stub died has failed.
+Until an import job starts it can be deleted, or cancelled on the spot.
 Source: Azure Digital Twins REST, "Import jobs" and "Delete jobs"; recorded exchanges.
 """
 
@@ -9,8 +10,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Collection
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -18,8 +19,8 @@ import msgspec
 
 from sync_agent.stub.adt import answers
 from sync_agent.stub.adt.answers import Refusal, bad_request
-from sync_agent.stub.adt.blob import is_allowed, is_blob_uri
-from sync_agent.stub.adt.exchange import Answer, Asked, Page, check_id, upload_time
+from sync_agent.stub.adt.blob import is_blob_uri
+from sync_agent.stub.adt.exchange import Answer, Asked, Page, check_id, update_time
 from sync_agent.stub.adt.store import TwinDb
 from sync_agent.twins.twin import Document
 
@@ -45,7 +46,18 @@ class JobStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
-_OPEN = (JobStatus.NOT_STARTED, JobStatus.RUNNING, JobStatus.CANCELLING)
+_AT_WORK = (JobStatus.RUNNING, JobStatus.CANCELLING)
+_FIELDS = (
+    "id",
+    "inputBlobUri",
+    "outputBlobUri",
+    "createdDateTime",
+    "lastActionDateTime",
+    "finishedDateTime",
+    "purgeDateTime",
+    "status",
+    "error",
+)
 
 
 class JobInProgressError(Exception):
@@ -82,12 +94,13 @@ class JobDb:
         return Page.cut([(pk, job) for _, pk, job in rows], size)
 
     def put(self, kind: str, job: Document) -> None:
-        """Keep a job as it is now."""
+        """Keep a job as it is now, its fields in the service's order."""
+        kept = {name: job[name] for name in _FIELDS if name in job}
         with self._db.writing():
             self._db.change(
                 "INSERT INTO jobs(kind, id, document) VALUES(?,?,?) ON CONFLICT(kind, id)"
                 " DO UPDATE SET document = excluded.document",
-                (kind, job["id"], msgspec.json.encode(job).decode()),
+                (kind, job["id"], msgspec.json.encode(kept).decode()),
             )
 
     def delete(self, kind: str, job_id: str) -> None:
@@ -101,7 +114,7 @@ class JobDb:
 
     def finish(self, kind: str, job: Document, status: JobStatus, fault: str = "") -> None:
         """Note how a job ended; ``fault`` may begin with a code and a colon."""
-        now = upload_time()
+        now = _now()
         job |= {"finishedDateTime": now, "status": status.value}
         if kind == IMPORT:
             job["lastActionDateTime"] = now
@@ -127,13 +140,10 @@ class JobDb:
 class JobOperations:
     """The operations on jobs; ``start`` is called with each new job's kind and document."""
 
-    def __init__(
-        self, jobs: JobDb, start: Callable[[str, Document], None], blob_hosts: Collection[str]
-    ) -> None:
-        """Serve jobs that read and write blobs on loopback and these hosts."""
+    def __init__(self, jobs: JobDb, start: Callable[[str, Document], None]) -> None:
+        """Serve the jobs of one store."""
         self._jobs = jobs
         self._start = start
-        self._blob_hosts = blob_hosts
 
     def page(self, kind: str, asked: Asked) -> Page[Document]:
         """Return a page of jobs."""
@@ -149,7 +159,7 @@ class JobOperations:
             raise answers.payload_invalid()
         check_id(job_id)
         for name in ("inputBlobUri", "outputBlobUri"):
-            self._check_uri(body.get(name))
+            _check_uri(body.get(name))
         if self._jobs.in_progress():
             raise JobInProgressError
         if self._jobs.get(IMPORT, job_id) is not None:
@@ -171,15 +181,17 @@ class JobOperations:
     def cancel_import(self, job_id: str) -> Answer:
         """Ask an import job to stop; one that has ended stays as it is."""
         job = self._job(IMPORT, job_id)
-        if job["status"] in (JobStatus.NOT_STARTED, JobStatus.RUNNING):
-            job |= {"status": JobStatus.CANCELLING.value, "lastActionDateTime": upload_time()}
+        if job["status"] == JobStatus.NOT_STARTED:
+            self._jobs.finish(IMPORT, job, JobStatus.CANCELLED)
+        elif job["status"] == JobStatus.RUNNING:
+            job |= {"status": JobStatus.CANCELLING.value, "lastActionDateTime": _now()}
             self._jobs.put(IMPORT, job)
         return Answer(200, job)
 
     def delete_import(self, job_id: str) -> Answer:
-        """Forget an import job that has ended."""
+        """Forget an import job that is not at work."""
         job = self._job(IMPORT, job_id)
-        if job["status"] in _OPEN:
+        if job["status"] in _AT_WORK:
             raise bad_request(f"The import job {job_id} has not ended.", "ValidationFailed")
         self._jobs.delete(IMPORT, job_id)
         return Answer(204)
@@ -209,30 +221,35 @@ class JobOperations:
     def _job(self, kind: str, job_id: str) -> Document:
         job = self._jobs.get(kind, job_id)
         if job is None:
-            raise _not_found(job_id)
+            code = "JobNotFound" if kind == IMPORT else "DeleteJobNotFound"
+            raise _not_found(job_id, code)
         return job
 
-    def _check_uri(self, uri: Any) -> None:
-        if not is_blob_uri(uri):
-            raise bad_request(
-                f"Azure Storage Blob URI '{uri}' failed validation. Invalid URI: The format of the"
-                f" URI could not be determined. Please check: {_NAMING}"
-            )
-        if not is_allowed(uri, self._blob_hosts):
-            raise bad_request(
-                "The stub opens blobs on loopback only, or on hosts given with --blob-host."
-            )
+
+def _check_uri(uri: Any) -> None:
+    if not is_blob_uri(uri):
+        shown = "" if uri is None else uri
+        raise bad_request(
+            f"Azure Storage Blob URI '{shown}' failed validation. Invalid URI: The format of the"
+            f" URI could not be determined. Please check: {_NAMING}"
+        )
 
 
-def _not_found(job_id: str) -> Refusal:
+def _not_found(job_id: str, code: str) -> Refusal:
     return Refusal(
         404,
-        "JobNotFound",
+        code,
         f"There is no job available that matches the provided id {job_id}. Check that the Job ID"
         " provided is valid by doing a Jobs_List API call.",
     )
 
 
+def _now() -> str:
+    """Return now as the service stamps jobs: seven digits of a second and an offset."""
+    return f"{update_time()[:-1]}+00:00"
+
+
 def _now_and_purge() -> tuple[str, str]:
-    later = datetime.now(UTC) + timedelta(days=KEPT_DAYS)
-    return upload_time(), later.isoformat(timespec="microseconds")
+    now = _now()
+    day = date.fromisoformat(now[:10]) + timedelta(days=KEPT_DAYS)
+    return now, f"{day}{now[10:]}"

@@ -15,7 +15,7 @@ from sync_agent.dtdl.dtmi import is_dtmi
 from sync_agent.dtdl.parse import parse_models
 from sync_agent.stub.adt import answers
 from sync_agent.stub.adt.answers import bad_request
-from sync_agent.stub.adt.exchange import Answer, Asked, Page, operations_of, upload_time
+from sync_agent.stub.adt.exchange import Answer, Asked, Page, upload_time
 from sync_agent.stub.adt.parser_wording import first_faults, unresolved, wording
 from sync_agent.stub.adt.store import StoredModel, TwinDb
 from sync_agent.twins.twin import Document
@@ -45,6 +45,8 @@ class ModelOperations:
         """Create models, however many, all or none."""
         faults = first_faults(body)
         parsed = parse_models(body)
+        if any(finding.code == "unrecognizedContextVersion" for finding in parsed.diagnostics):
+            raise answers.model_version_unknown()
         if faults or parsed.diagnostics:
             faults = faults or [wording(finding, body) for finding in parsed.diagnostics]
             raise answers.models_invalid(faults)
@@ -80,9 +82,8 @@ class ModelOperations:
             found = self._db.models(after=after, limit=size + 1)
         return Page.cut([(m.pk, _metadata(m, whole=whole)) for m in found], size)
 
-    def decommission(self, model_id: str, patch: Any) -> Answer:
+    def decommission(self, model_id: str, operations: Sequence[Document]) -> Answer:
         """Take a patch that may only decommission; doing so again changes nothing."""
-        operations = operations_of(patch, names_document=False)
         self._model(model_id)
         for operation in operations:
             if operation.get("op") != "replace" or operation.get("path") != "/decommissioned":

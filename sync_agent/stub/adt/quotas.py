@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from sync_agent.stub.adt.operation import Operation, Quota
 
@@ -61,12 +62,20 @@ class RateLimits:
         }[quota]
 
 
+class Spent(StrEnum):
+    """What there is no more of: requests to the instance, writes on one twin, query units."""
+
+    REQUESTS = "requests"
+    TWIN = "twin"
+    UNITS = "units"
+
+
 @dataclass(frozen=True, slots=True)
 class Throttled:
-    """A request that is too many: how long to wait, and whether of the instance or one twin."""
+    """A request that is too many: how long to wait, and what was spent."""
 
     retry_after_s: float
-    of_twin: bool
+    spent: Spent
 
 
 @dataclass(slots=True)
@@ -107,17 +116,17 @@ class RateLimiter:
         if rate:
             bucket = self._bucket(self._classes, operation.quota, rate, now_s)
             if wait := bucket.wait_s(now_s):
-                return Throttled(wait, of_twin=False)
+                return Throttled(wait, Spent.REQUESTS)
             buckets.append(bucket)
         if operation.quota is Quota.QUERY and self.limits.query_units:
             units = self._bucket(self._classes, "units", self.limits.query_units, now_s)
             if wait := units.wait_s(now_s, 0.0):
-                return Throttled(wait, of_twin=False)
+                return Throttled(wait, Spent.UNITS)
         if operation.writes_twin and self.limits.twin_writes:
             for twin in set(twins):
                 own = self._bucket(self._twins, twin, self.limits.twin_writes, now_s)
                 if wait := own.wait_s(now_s):
-                    return Throttled(wait, of_twin=True)
+                    return Throttled(wait, Spent.TWIN)
                 buckets.append(own)
             self._sweep(now_s)
         for bucket in buckets:

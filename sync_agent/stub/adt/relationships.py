@@ -7,7 +7,7 @@ Source: recorded exchanges; Azure Digital Twins REST, "Digital twins - Relations
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -24,7 +24,6 @@ from sync_agent.stub.adt.exchange import (
     check_if_match_form,
     check_if_none_match,
     new_etag,
-    operations_of,
 )
 from sync_agent.stub.adt.routes import Notifier
 from sync_agent.stub.adt.store import TwinDb
@@ -92,9 +91,10 @@ class RelationshipOperations:
                 self._notifier.came(document)
         return Answer(200, document, document["$etag"])
 
-    def patch(self, twin_id: str, relationship_id: str, patch: Any, asked: Asked) -> Answer:
+    def patch(
+        self, twin_id: str, relationship_id: str, operations: Sequence[Document], asked: Asked
+    ) -> Answer:
         """Apply a JSON Patch to a relationship's properties."""
-        operations = operations_of(patch, names_document=False)
         check_if_match_form(asked)
         document = self._relationship(twin_id, relationship_id)
         check_if_match(asked, document)

@@ -157,7 +157,7 @@ class RouteOperations:
         if not isinstance(body, dict):
             raise answers.payload_invalid()
         endpoint, text = body.get("endpointName"), body.get("filter")
-        check_id(route_id)
+        check_id(route_id, "EventRouteIdInvalid")
         if not isinstance(endpoint, str) or endpoint not in self._endpoints:
             raise answers.endpoint_invalid()
         if not isinstance(text, str):

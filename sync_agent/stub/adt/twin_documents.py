@@ -234,11 +234,12 @@ def _write_source_time(document: Document, operation: _SourceTime) -> None:
     stamp = holder["$metadata"].get(operation.name) if isinstance(holder, dict) else None
     if not isinstance(stamp, dict):
         raise _not_found(operation.name)
-    if operation.op != "add" and "sourceTime" not in stamp:
-        raise _not_found("sourceTime")
     if operation.op == "remove":
+        if "sourceTime" not in stamp:
+            raise _not_found("sourceTime")
         del stamp["sourceTime"]
         return
+    # The published examples replace the source time of a property that was added just before.
     fault = check_value(Primitive.DATE_TIME, operation.value)
     if fault is not None:
         raise PatchError(f"The sourceTime of {operation.name} {fault}.")

@@ -7,6 +7,7 @@ Source: recorded exchanges; Azure Digital Twins REST, "Digital twins".
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,7 +23,6 @@ from sync_agent.stub.adt.exchange import (
     check_if_match_form,
     check_if_none_match,
     new_etag,
-    operations_of,
     update_time,
 )
 from sync_agent.stub.adt.routes import Notifier
@@ -70,9 +70,8 @@ class TwinOperations:
                 self._notifier.twin_replaced(before, document)
         return _shown(document, document["$etag"], asked)
 
-    def patch(self, twin_id: str, patch: Any, asked: Asked) -> Answer:
+    def patch(self, twin_id: str, operations: Sequence[Document], asked: Asked) -> Answer:
         """Apply a JSON Patch to a twin."""
-        operations = operations_of(patch, names_document=True)
         check_if_match_form(asked)
         return self._patch(self._twin(twin_id), operations, asked)
 
@@ -96,9 +95,10 @@ class TwinOperations:
             raise answers.component_not_found(twin_id, component)
         return _shown(found, document["$etag"], asked)
 
-    def patch_component(self, twin_id: str, component: str, patch: Any, asked: Asked) -> Answer:
+    def patch_component(
+        self, twin_id: str, component: str, operations: Sequence[Document], asked: Asked
+    ) -> Answer:
         """Apply a JSON Patch to a component."""
-        operations = operations_of(patch, names_document=False)
         check_if_match_form(asked)
         document = self._twin(twin_id)
         prefixed = [
@@ -120,19 +120,20 @@ class TwinOperations:
         message_id: str | None,
         source_time: str | None,
     ) -> Answer:
-        """Take telemetry of a twin or component; without an event route it goes nowhere."""
+        """Take telemetry of a twin or component; without an event route it goes nowhere.
+
+        Any JSON is taken: the JavaScript SDK sends a text of a component, its message id even.
+        """
         document = self._twin(twin_id)
         if component is not None and component_of(document, component) is None:
             raise answers.component_not_found(twin_id, component)
-        if not message_id:
-            raise bad_request("The header Message-Id is required.", "MissingArgument")
         if source_time is not None and not _is_time(source_time):
             raise bad_request("The header Telemetry-Source-Time must be a date-time of RFC 3339.")
-        if not isinstance(body, dict):
-            raise answers.payload_invalid()
         model = self._model_of(document, component)
         with self._db.writing():
-            self._notifier.measured(twin_id, component, model, message_id, body)
+            self._notifier.measured(
+                twin_id, component, model, message_id or str(uuid.uuid4()), body
+            )
         return Answer(204)
 
     def _model_of(self, document: Document, component: str | None) -> str:

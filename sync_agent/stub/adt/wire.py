@@ -18,8 +18,9 @@ from urllib.parse import parse_qs, quote, unquote
 import msgspec
 
 from sync_agent.stub.adt import answers
-from sync_agent.stub.adt.answers import PatchUnreadable, Refusal, bad_request
+from sync_agent.stub.adt.answers import Refusal, bad_request
 from sync_agent.stub.adt.exchange import Answer, Asked, Page
+from sync_agent.stub.adt.patch_body import PatchUnreadableError, malformed, operations_of
 from sync_agent.twins.twin import Document
 
 Scope = dict[str, Any]
@@ -97,6 +98,21 @@ class Request:
             raise bad_request(f"The payload is nested deeper than {JSON_DEPTH_MAX}.")
         return value
 
+    def patch(self, *, names_document: bool = False) -> list[Document]:
+        """Return the body as the operations of a JSON Patch.
+
+        Raises:
+            Refusal: there is none.
+            PatchUnreadableError: it is no JSON, too deep, or no array of operations.
+        """
+        try:
+            value = self.json()
+        except Refusal as refusal:
+            if not self.body:
+                raise
+            raise malformed(names_document=names_document) from refusal
+        return operations_of(value, self.body, names_document=names_document)
+
 
 @dataclass(frozen=True, slots=True)
 class Response:
@@ -173,9 +189,10 @@ def listed(request: Request, page: Page[Document], path: str, *, link_first: boo
 
 def refused(refusal: Refusal) -> Response:
     """Return a refusal in the service's envelope."""
-    return json_response(
-        refusal.status, refusal.body(), ((b"x-ms-error-code", refusal.code.encode()),)
-    )
+    # Recorded: the code is a header too, but not of an import job that is not there.
+    is_named = refusal.code != "JobNotFound"
+    headers: Headers = ((b"x-ms-error-code", refusal.code.encode()),) if is_named else ()
+    return json_response(refusal.status, refusal.body(), headers)
 
 
 def unauthorized() -> Response:
@@ -184,22 +201,10 @@ def unauthorized() -> Response:
     return Response(401, body, ((b"content-type", b"application/json"),), is_gateway=True)
 
 
-def unreadable(fault: PatchUnreadable) -> Response:
+def unreadable(fault: PatchUnreadableError) -> Response:
     """Return the web framework's answer to a patch that is no array of operations."""
-    if fault.index is None:
-        errors = {"": ["The JSON patch document was malformed and could not be parsed."]}
-    else:
-        shown = msgspec.json.encode(fault.value).decode()
-        message = (
-            f"Error converting value {shown} to type"
-            " 'Microsoft.AspNetCore.JsonPatch.Operations.Operation'."
-            f" Path '[{fault.index}]', line 1, position {len(shown) + 1}."
-        )
-        errors = {f"[{fault.index}]": [message]}
-    if fault.names_document:
-        errors["jsonPatchDocument"] = ["The jsonPatchDocument field is required."]
     body = {
-        "errors": errors,
+        "errors": fault.errors,
         "type": "https://tools.ietf.org/html/rfc7231#section-6.5.1",
         "title": "One or more validation errors occurred.",
         "status": 400,

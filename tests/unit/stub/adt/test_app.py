@@ -136,7 +136,7 @@ def test_a_path_with_tricks_names_nothing_and_fails_nothing(plane: Plane, path: 
 # -- bodies ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+NO_JSON = pytest.mark.parametrize(
     "body",
     [
         b"{",
@@ -152,16 +152,16 @@ def test_a_path_with_tricks_names_nothing_and_fails_nothing(plane: Plane, path: 
         b"\xef\xbb\xbf{}",
     ],
 )
+
+
+@NO_JSON
 @pytest.mark.parametrize(
     ("method", "path"),
     [
         ("PUT", "/digitaltwins/x"),
-        ("PATCH", "/digitaltwins/room1"),
-        ("PATCH", "/digitaltwins/room1/components/thermostat"),
         ("PUT", "/digitaltwins/room1/relationships/r"),
         ("POST", "/digitaltwins/room1/telemetry"),
         ("POST", "/models"),
-        ("PATCH", "/models/dtmi:t:Room;1"),
         ("POST", "/query"),
     ],
 )
@@ -171,6 +171,27 @@ def test_a_body_that_is_no_json_is_an_invalid_payload(
     plane.put("room1")
     reply = plane.ask(method, path, body, headers={"Message-Id": "1"})
     assert (reply.status, reply.message) == (400, "Payload is invalid.")
+
+
+@NO_JSON
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/digitaltwins/room1",
+        "/digitaltwins/room1/components/thermostat",
+        "/digitaltwins/room1/relationships/r",
+        "/models/dtmi:t:Room;1",
+    ],
+)
+def test_a_patch_that_is_no_json_gets_the_web_framework_s_answer(
+    plane: Plane, path: str, body: bytes
+) -> None:
+    plane.put("room1")
+    plane.put("room2")
+    plane.link("room1", "r", "room2")
+    reply = plane.ask("PATCH", path, body)
+    assert (reply.status, reply.body["status"]) == (400, 400)
+    assert reply.headers["content-type"] == "application/problem+json; charset=utf-8"
 
 
 @pytest.mark.parametrize("opening", [b"[", b'{"a":'])

@@ -52,6 +52,14 @@ def test_beyond_a_twin_s_limit_the_service_answers(plane: Plane) -> None:
     assert patch(plane, "b").status == 204
 
 
+def test_when_query_units_are_spent_the_service_says_so(plane: Plane) -> None:
+    set_profile(plane, limits={"query_units": 1})
+    assert plane.query("SELECT * FROM DIGITALTWINS").status == 200
+    refused = plane.query("SELECT * FROM DIGITALTWINS")
+    assert (refused.status, refused.code) == (429, "QuotaReachedError")
+    assert int(refused.headers["retry-after"]) >= 1
+
+
 def test_a_relationship_counts_for_its_target_too(plane: Plane) -> None:
     set_profile(plane, limits={"twin_writes": 1})
     assert plane.link("a", "r", "b").status == 200

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from sync_agent.stub.adt import job_runner
 from sync_agent.stub.adt.blob import is_allowed, is_blob_uri
 from tests.unit.stub.adt.blob_server import Blobs, serving_blobs
 from tests.unit.stub.adt.plane import MODELS, ROOM, Plane, Reply, twin
@@ -35,6 +38,11 @@ WHOLE = [
     {"Section": "Relationships"},
     edge("a", "b"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_runner, "START_S", 0.01)
 
 
 @pytest.fixture
@@ -214,7 +222,8 @@ def test_what_is_no_address_of_a_blob_is_refused_in_the_service_s_words(
     async def work(bench: Bench) -> None:
         reply = await bench.put(WHOLE, inputBlobUri=uri)
         assert (reply.status, reply.code) == (400, "InvalidArgument")
-        assert reply.message.startswith(f"Azure Storage Blob URI '{uri}' failed validation.")
+        shown = "" if uri is None else uri
+        assert reply.message.startswith(f"Azure Storage Blob URI '{shown}' failed validation.")
 
     with_bench(blobs, work)
 
@@ -227,6 +236,54 @@ def test_the_stub_connects_to_no_host_it_was_not_told_of() -> None:
     assert is_allowed("http://[::1]:10000/acc/c/b", ())
     assert is_allowed("http://azurite:10000/acc/c/b", ("azurite",))
     assert is_blob_uri("https://acc.blob.core.windows.net/c/b?sv=1&sig=x")
+
+
+def test_a_blob_on_a_host_the_stub_was_not_told_of_fails_the_job_not_the_request(
+    blobs: Blobs,
+) -> None:
+    async def work(bench: Bench) -> None:
+        job = await bench.run(WHOLE, inputBlobUri="https://acc.blob.core.windows.net/c/b")
+        assert job["status"] == "failed"
+        assert "--blob-host" in job["error"]["message"]
+        assert blobs.stored.keys() == {"/acc/box/in"}
+        assert list(job) == [
+            "id", "inputBlobUri", "outputBlobUri", "createdDateTime", "lastActionDateTime",
+            "finishedDateTime", "purgeDateTime", "status", "error",
+        ]  # fmt: skip
+
+    with_bench(blobs, work)
+
+
+def test_a_job_s_times_have_seven_digits_and_it_is_kept_for_thirty_days(blobs: Blobs) -> None:
+    async def work(bench: Bench) -> None:
+        job = (await bench.put(WHOLE)).body
+        assert re.fullmatch(r"[-0-9]{10}T[:0-9]{8}\.\d{7}\+00:00", job["createdDateTime"])
+        created, purged = (
+            datetime.fromisoformat(job[name]) for name in ("createdDateTime", "purgeDateTime")
+        )
+        assert purged - created == timedelta(days=30)
+        assert job["lastActionDateTime"] == job["createdDateTime"]
+
+    with_bench(blobs, work)
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+def test_a_job_that_has_not_started_never_does_once_it_is_called_off(
+    blobs: Blobs, method: str
+) -> None:
+    async def work(bench: Bench) -> None:
+        assert (await bench.put(WHOLE)).body["status"] == "notstarted"
+        path = "/jobs/imports/j"
+        reply = await bench.plane.asking(method, f"{path}/cancel" if method == "POST" else path)
+        if method == "POST":
+            assert (reply.status, reply.body["status"]) == (200, "cancelled")
+        else:
+            assert reply.status == 204
+        assert (await bench.put([*HEADER, *twins("z")], name="k")).status == 201
+        assert (await bench.ended("/jobs/imports/k"))["status"] == "succeeded"
+        assert (await bench.plane.asking("GET", twin("a"))).status == 404
+
+    with_bench(blobs, work)
 
 
 def test_one_job_runs_at_a_time(blobs: Blobs) -> None:
@@ -253,6 +310,9 @@ def test_jobs_are_listed_found_and_forgotten(blobs: Blobs) -> None:
         assert (await ask("DELETE", "/jobs/imports/j")).status == 204
         missing = await ask("GET", "/jobs/imports/j")
         assert (missing.status, missing.code) == (404, "JobNotFound")
+        assert "x-ms-error-code" not in missing.headers
+        unknown = await ask("GET", "/jobs/deletions/j")
+        assert (unknown.status, unknown.code) == (404, "DeleteJobNotFound")
         assert (await ask("DELETE", "/jobs/imports/j")).status == 404
 
     with_bench(blobs, work)

@@ -94,6 +94,18 @@ def test_metadata_has_language_maps_and_a_time_with_its_offset(plane: Plane) -> 
             "DTDLParserError",
             f"{PARSER}dtmi:t:A;1 /contents: c is a command.",
         ),
+        (
+            [{**interface("dtmi:t:A;1"), "@context": "dtmi:dtdl:context;1"}],
+            400,
+            "ModelVersionNotSupported",
+            "The version of DTDL used is not supported.",
+        ),
+        (
+            [MODELS[1], {**interface("dtmi:t:A;1"), "@context": "dtmi:dtdl:context;4"}],
+            400,
+            "ModelVersionNotSupported",
+            "The version of DTDL used is not supported.",
+        ),
         ([5], 400, "DTDLParserError", f"{PARSER}a model must be a JSON object."),
         ([interface("dtmi:t:A;1")] * 2, 400, "DTDLParserError", PARSER),
         ([MODELS[0]], 409, "ModelIdAlreadyExists", "Some of the model ids already exist: "),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync_agent.stub.adt.operation import OPERATIONS, Operation
-from sync_agent.stub.adt.quotas import RateLimiter, RateLimits
+from sync_agent.stub.adt.quotas import RateLimiter, RateLimits, Spent
 
 BY_NAME = {operation.name: operation for operation in OPERATIONS}
 PATCH, QUERY, READ = (
@@ -35,7 +35,7 @@ def test_a_second_s_worth_passes_and_the_next_is_told_how_long_to_wait() -> None
     assert admitted(limiter, PATCH, 9, "a") == 5
     refused = limiter.admit(PATCH, ("a",))
     assert refused is not None
-    assert (refused.retry_after_s, refused.of_twin) == (0.2, False)
+    assert (refused.retry_after_s, refused.spent) == (0.2, Spent.REQUESTS)
     clock.now_s = 0.2
     assert admitted(limiter, PATCH, 9, "a") == 1
 
@@ -45,7 +45,7 @@ def test_one_twin_may_be_written_ten_times_a_second() -> None:
     assert admitted(limiter, PATCH, 20, "a") == 10
     refused = limiter.admit(PATCH, ("a",))
     assert refused is not None
-    assert refused.of_twin
+    assert refused.spent is Spent.TWIN
     assert admitted(limiter, PATCH, 20, "b") == 10
 
 

@@ -69,6 +69,11 @@ def test_a_route_that_cannot_be_is_refused(plane: Plane, body: Any, code: str) -
     assert plane.ask("GET", "/eventroutes").body["value"] == []
 
 
+def test_an_id_no_route_can_have_is_told_by_its_own_code(plane: Plane) -> None:
+    body = {"endpointName": "hub", "filter": "true"}
+    assert plane.ask("PUT", "/eventroutes/%01", body).code == "EventRouteIdInvalid"
+
+
 def test_there_are_at_most_six_routes(plane: Plane) -> None:
     for number in range(ROUTES_MAX):
         assert route(plane, f"r{number}").status == 204

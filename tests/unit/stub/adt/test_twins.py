@@ -365,6 +365,37 @@ def test_an_element_that_is_no_operation_gets_the_web_framework_s_answer(
     assert ("jsonPatchDocument" in reply.body["errors"]) is names_document
 
 
+@pytest.mark.parametrize(
+    ("body", "errors"),
+    [
+        (b'[ {"op":"add"},\n  "x"]', {"[1]": ('"x"', 2, 5)}),
+        (b'[5,true,null,"\xc3\xa9"]', {
+            "[0]": ("5", 1, 2),
+            "[1]": ("True", 1, 7),
+            "[2]": ("null", 1, 12),
+            "[3]": ('"é"', 1, 16),
+        }),
+    ],
+)  # fmt: skip
+def test_each_element_that_is_no_operation_is_told_with_its_place(
+    plane: Plane, body: bytes, errors: dict[str, tuple[str, int, int]]
+) -> None:
+    reply = plane.ask("PATCH", "/models/dtmi:t:Room;1", body)
+    kind = "'Microsoft.AspNetCore.JsonPatch.Operations.Operation'"
+    assert reply.body["errors"] == {
+        place: [
+            f"Error converting value {value} to type {kind}. Path '{place}', line {line}, {at}."
+        ]
+        for place, (value, line, position) in errors.items()
+        for at in [f"position {position}"]
+    }
+
+
+def test_the_faults_of_a_patch_are_told_up_to_a_bound(plane: Plane) -> None:
+    reply = plane.ask("PATCH", "/models/dtmi:t:Room;1", [1] * 10_000)
+    assert len(reply.body["errors"]) == 200
+
+
 @pytest.mark.parametrize("body", [{"op": "add"}, "x", 5])
 def test_a_patch_that_is_no_array_gets_it_too(plane: Plane, body: Any) -> None:
     plane.put("room1")
@@ -412,6 +443,16 @@ def test_a_source_time_can_be_removed_once(plane: Plane) -> None:
     assert plane.patch("room1", {"op": "remove", "path": path}).status == 204
     assert plane.patch("room1", {"op": "remove", "path": path}).code == "JsonPatchInvalid"
     assert "sourceTime" not in plane.get("room1")["$metadata"]["temperature"]
+
+
+def test_a_source_time_can_be_replaced_where_there_was_none(plane: Plane) -> None:
+    plane.put("room1")
+    path, measured = "/$metadata/temperature/sourceTime", "2022-05-31T12:00:01.000125009Z"
+    value = {"op": "add", "path": "/temperature", "value": 1}
+    assert plane.patch("room1", value, {"op": "replace", "path": path, "value": measured}).etag
+    assert plane.get("room1")["$metadata"]["temperature"]["sourceTime"] == measured
+    nothing = {"op": "replace", "path": "/$metadata/label/sourceTime", "value": measured}
+    assert plane.patch("room1", nothing).code == "JsonPatchInvalid"
 
 
 @pytest.mark.parametrize("value", [5, None, "yesterday", {}, "2026-13-01T00:00:00Z"])
@@ -503,8 +544,10 @@ def test_a_twin_goes_only_when_nothing_leads_to_it_or_from_it(plane: Plane) -> N
         ({}, {"Message-Id": "1", "Telemetry-Source-Time": "2026-01-01T00:00:00.1234567Z"}, 204),
         ({}, {"Message-Id": "1", "Telemetry-Source-Time": "2020-11-25 10:06:24.350647"}, 204),
         ({}, {"Message-Id": "1", "Telemetry-Source-Time": "now"}, 400),
-        ({}, {}, 400),
-        ([], {"Message-Id": "1"}, 400),
+        ({}, {}, 204),
+        ([1, "x"], {"Message-Id": "1"}, 204),
+        ("5f0c", {"Message-Id": '{"humidity": 5}'}, 204),  # as the JavaScript SDK sends it
+        (b"{", {"Message-Id": "1"}, 400),
     ],
 )
 def test_telemetry_is_accepted_when_it_is_sound(
