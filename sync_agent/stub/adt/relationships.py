@@ -70,7 +70,13 @@ class RelationshipOperations:
                 "A relationship from a twin to itself is not allowed.", "OperationNotAllowed"
             )
         declared = self._declared(source_model, name)
-        if declared.target and not self._db.registry.is_of_model(target_model, declared.target):
+        # A twin whose model was deleted may still be led to: what it is cannot be told any more.
+        is_known = target_model in self._db.registry
+        if (
+            declared.target
+            and is_known
+            and not self._db.registry.is_of_model(target_model, declared.target)
+        ):
             raise bad_request(
                 f"The relationship {name} must lead to {declared.target}, not to {target_model}.",
                 "InvalidRelationship",

@@ -93,10 +93,24 @@ def component_of(document: Document, component: str) -> Document | None:
 
 
 def without_update_times(document: Document) -> Document:
-    """Return a document as api-versions before 2022-05-31 show it."""
+    """Return a document as api-versions before 2022-05-31 show it: without source times too."""
     return {
-        name: without_update_times(value) if isinstance(value, dict) else value
+        name: _older_metadata(value)
+        if name == "$metadata" and isinstance(value, dict)
+        else without_update_times(value)
+        if isinstance(value, dict)
+        else value
         for name, value in document.items()
+        if name != "$lastUpdateTime"
+    }
+
+
+def _older_metadata(metadata: Document) -> Document:
+    return {
+        name: {key: time for key, time in stamp.items() if key != "sourceTime"}
+        if isinstance(stamp, dict)
+        else stamp
+        for name, stamp in metadata.items()
         if name != "$lastUpdateTime"
     }
 

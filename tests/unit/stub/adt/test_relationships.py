@@ -5,7 +5,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from tests.unit.stub.adt.plane import MODELS, Plane, Reply, twin
+from tests.unit.stub.adt.plane import MODELS, ROOM, Plane, Reply, twin
 
 
 @pytest.fixture(autouse=True)
@@ -101,6 +101,17 @@ def test_a_relationship_the_model_does_not_allow_is_refused(
     reply = plane.link("a", "r", target, **body)
     assert (reply.status, reply.code) == (400, code)
     assert plane.ask("GET", f"{twin('a')}/relationships/r").code == "RelationshipNotFound"
+
+
+def test_a_twin_whose_model_is_gone_can_still_be_led_to(plane: Plane) -> None:
+    room = next(model for model in MODELS if model["@id"] == ROOM)
+    suite = {**room, "@id": "dtmi:t:Suite;1", "extends": ROOM, "contents": []}
+    plane.ask("POST", "/models", [suite])
+    body = {"$metadata": {"$model": "dtmi:t:Suite;1"}, "thermostat": {}}
+    assert plane.ask("PUT", twin("suite"), body).status == 200
+    assert plane.ask("DELETE", "/models/dtmi:t:Suite;1").status == 204
+    assert plane.link("a", "r", "suite", **{"$relationshipName": "next"}).status == 200
+    assert plane.ask("DELETE", f"{twin('a')}/relationships/r").status == 204
 
 
 def test_a_subtype_is_as_good_a_target(plane: Plane) -> None:

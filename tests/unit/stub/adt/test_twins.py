@@ -43,13 +43,18 @@ def test_numbers_come_back_as_they_were_sent(plane: Plane, value: float) -> None
 
 @pytest.mark.parametrize("version", ["2020-10-31", "2021-06-30-preview"])
 def test_before_2022_no_document_shows_when_it_was_updated(plane: Plane, version: str) -> None:
-    plane.put("room1", temperature=1)
+    measured = {"sourceTime": "2026-01-01T00:00:00Z"}
+    stamps = {"$model": ROOM, "temperature": measured}
+    thermostat = {"$metadata": {"mode": measured}, "mode": "sourceTime"}
+    plane.put("room1", temperature=1, thermostat=thermostat, **{"$metadata": stamps})
     document = plane.get("room1", version=version)
     rows = plane.query("SELECT * FROM DIGITALTWINS", version=version).body["value"]
     component = plane.ask("GET", f"{twin('room1')}/components/thermostat", version=version).body
     assert "$lastUpdateTime" not in str((document, rows, component))
-    assert component == {"$metadata": {}}
-    assert "lastUpdateTime" in document["$metadata"]["temperature"]
+    assert list(component["$metadata"]["mode"]) == ["lastUpdateTime"]
+    assert list(document["$metadata"]["temperature"]) == ["lastUpdateTime"]
+    assert rows == [document]
+    assert plane.get("room1")["$metadata"]["temperature"]["sourceTime"]
 
 
 def test_ids_and_etags_in_the_body_of_a_put_are_ignored(plane: Plane) -> None:
