@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import time
@@ -12,11 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
+from tests.npm import installed
+
 VERSION = "3.37.0"
-INSTALL_S = 300
 START_S = 60.0
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
@@ -56,23 +55,10 @@ class Azurite:
 @contextmanager
 def running_azurite(folder: Path) -> Iterator[Azurite]:
     """Install and start Azurite; skip the test where that is not possible."""
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("Azurite needs Node.js with npm")
     home = folder / "azurite"
-    home.mkdir()
-    install = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--silent"]
-    done = subprocess.run(
-        [*install, "--prefix", str(home), f"azurite@{VERSION}"],
-        capture_output=True,
-        text=True,
-        timeout=INSTALL_S,
-        check=False,
-    )
-    if done.returncode:
-        pytest.skip(f"npm could not install Azurite: {done.stderr.strip()[-300:]}")
+    modules = installed(home, f"azurite@{VERSION}")
     port = _free_port()
-    command = [str(home / "node_modules/.bin/azurite-blob"), "--blobPort", str(port)]
+    command = [str(modules / ".bin/azurite-blob"), "--blobPort", str(port)]
     command += ["--location", str(home / "data"), "--silent", "--skipApiVersionCheck"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=dict(os.environ)) as process:
         try:

@@ -122,7 +122,7 @@ class TwinOperations:
     ) -> Answer:
         """Take telemetry of a twin or component; without an event route it goes nowhere.
 
-        Any JSON is taken: the JavaScript SDK sends a text of a component, its message id even.
+        Any JSON is taken: the JavaScript SDK swaps payload and message id, so it sends a text.
         """
         document = self._twin(twin_id)
         if component is not None and component_of(document, component) is None:

@@ -1,0 +1,42 @@
+"""The JavaScript SDK, unmodified, over TLS: other traffic than Python's, the same answers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sync_agent.stub.certificate import made_in
+from sync_agent.stub.server import StubOptions
+from tests.npm import installed
+from tests.stubs import running_stub
+
+SCRIPT = Path(__file__).parent / "javascript" / "adt.js"
+SCENARIOS = ["models", "twins", "components", "relationships", "queries", "telemetry"]
+SCENARIOS += ["eventRoutes", "theEnd"]
+RUN_S = 120
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.mark.parametrize("version", ["1.0.3", "1.1.0"])  # of api-version 2020-10-31, 2022-05-31
+def test_the_javascript_sdk_does_all_it_can(tmp_path: Path, version: str) -> None:
+    modules = installed(tmp_path / "sdk", f"@azure/digital-twins-core@{version}")
+    certificate = made_in(tmp_path)
+    node = shutil.which("node")
+    assert node is not None
+    with running_stub(StubOptions(tls=certificate)) as stub:
+        trusted = {"NODE_EXTRA_CA_CERTS": str(certificate.certificate), "NODE_PATH": str(modules)}
+        done = subprocess.run(
+            [node, str(SCRIPT), stub.adt_url],
+            env={**os.environ, **trusted},
+            capture_output=True,
+            text=True,
+            timeout=RUN_S,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == SCENARIOS
