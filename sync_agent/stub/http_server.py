@@ -129,7 +129,8 @@ class _BoundedProtocol(HttpToolsProtocol):
     """Refuses what httptools would take in: a head that is too long, a request that takes too long.
 
     A request has REQUEST_MAX_S from its first byte to its last, and a new connection as long to
-    its first byte; then the connection ends, so that slow clients hold none.
+    its first byte; then the connection ends, so that slow clients hold none. A request to speak
+    something else (``Upgrade``, CONNECT) is answered as a request, and is the connection's last.
     """
 
     _head_bytes = 0
@@ -169,6 +170,14 @@ class _BoundedProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count(len(name) + len(value))
         super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        if self.parser.should_upgrade():
+            self.cycle.keep_alive = False  # httptools takes what follows for another protocol
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: the answer does."""
 
     def _count(self, length: int) -> None:
         self._head_bytes += length

@@ -179,6 +179,24 @@ def test_a_request_for_a_web_socket_is_answered_as_a_request(stub: StubServer) -
     assert found.startswith(b"HTTP/1.1 200 ")
 
 
+H2C = "Host: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "status"),
+    [
+        (f"CONNECT /digitaltwins/room1?{VERSION} HTTP/1.1\r\nHost: localhost\r\n\r\n", 405),
+        (f"GET /digitaltwins/room1?{VERSION} HTTP/1.1\r\n{H2C}\r\n", 200),
+    ],
+)
+def test_nobody_waits_for_an_answer_behind_a_request_to_speak_something_else(
+    stub: StubServer, first: str, status: int
+) -> None:
+    second = f"GET /models?{VERSION} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    found = say(stub, (first + second).encode())  # until the connection ends
+    assert re.findall(rb"HTTP/1\.1 (\d+)", found) == [str(status).encode()]
+
+
 def test_a_client_that_leaves_in_the_middle_harms_nobody(
     stub: StubServer, connection: http.client.HTTPConnection
 ) -> None:
