@@ -4,7 +4,8 @@ Grammar: ``true`` and ``false``; comparisons (``= != < <= > >=``) of an attribut
 (``type``, ``source``, ``subject``, ``id``, ``dataschema``, ``datacontenttype``, ``specversion``,
 ``time``, ``$body.<path>``) with text, a number, a boolean or null; ``STARTS_WITH``, ``ENDS_WITH``
 and ``CONTAINS``; ``AND``, ``OR``, ``NOT`` and parentheses. Keywords in any case, values as they
-stand. The old form ``$eventType = 'DigitalTwinTelemetryMessages'`` is still taken.
+stand. The old form ``$eventType = 'DigitalTwinTelemetryMessages'`` is still taken, as is
+``'DigitalTwinLifecycleNotification'`` for twins that come and go.
 
 Source: Azure Digital Twins, "Filter events" of event routes; the wording of errors is recorded.
 Bounds: ``TEXT_MAX`` characters, ``DEPTH_MAX`` parentheses.
@@ -38,7 +39,11 @@ _TEXT_TESTS: Mapping[str, Callable[[str, str], bool]] = {
     "ENDS_WITH": str.endswith,
     "CONTAINS": operator.contains,
 }
-_OLD_TYPES = {"DigitalTwinTelemetryMessages": "microsoft.iot.telemetry"}
+_OLD_TYPES = {
+    "microsoft.iot.telemetry": "DigitalTwinTelemetryMessages",
+    "Microsoft.DigitalTwins.Twin.Create": "DigitalTwinLifecycleNotification",
+    "Microsoft.DigitalTwins.Twin.Delete": "DigitalTwinLifecycleNotification",
+}
 
 Event = Mapping[str, Any]
 """The attributes of an event, and its body as ``$body``."""
@@ -185,9 +190,7 @@ _MISSING = object()
 
 def _attribute(name: str) -> Callable[[Event], Any]:
     if name == "$eventType":
-        return lambda event: next(
-            (old for old, new in _OLD_TYPES.items() if new == event.get("type")), _MISSING
-        )
+        return lambda event: _OLD_TYPES.get(event.get("type", ""), _MISSING)
     parts = name.split(".")
 
     def value(event: Event) -> Any:

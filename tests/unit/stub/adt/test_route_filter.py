@@ -56,9 +56,17 @@ def test_a_filter_admits_what_it_says(text: str, *, admits: bool) -> None:
     assert parse_filter(text)(EVENT) is admits
 
 
-def test_the_old_name_of_telemetry_is_still_taken() -> None:
+def test_the_old_names_of_events_are_still_taken() -> None:
     old = parse_filter("$eventType = 'DigitalTwinTelemetryMessages' or $eventType = 'x'")
     assert old({"type": "microsoft.iot.telemetry"})
+    life = parse_filter("$eventType = 'DigitalTwinLifecycleNotification'")
+    told = [name for name in ("Create", "Update", "Delete") if life(twin_event(name))]
+    assert told == ["Create", "Delete"]
+    assert not life({})
+
+
+def twin_event(name: str) -> dict[str, str]:
+    return {"type": f"Microsoft.DigitalTwins.Twin.{name}"}
 
 
 @pytest.mark.parametrize(
