@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 
-API_VERSIONS = ("2020-10-31", "2021-06-30-preview", "2022-05-31", "2023-06-30", "2023-10-31")
+API_VERSIONS = (
+    "2020-10-31",
+    "2021-06-30-preview",
+    "2022-05-31",
+    "2023-02-27-preview",
+    "2023-06-30",
+    "2023-10-31",
+)
 
 
 class Quota(StrEnum):
@@ -54,7 +61,7 @@ def _operation(name: str, method: str, path: str, quota: Quota, since: str = "")
 
 
 _TWIN = "digitaltwins/{id}"
-_IMPORTS, _DELETIONS = "2023-06-30", "2023-10-31"
+_IMPORTS, _DELETIONS = "2023-02-27-preview", "2023-10-31"
 OPERATIONS: tuple[Operation, ...] = (
     _operation("DigitalTwinModels_Add", "POST", "models", Quota.MODELS),
     _operation("DigitalTwinModels_List", "GET", "models", Quota.MODELS),

@@ -19,5 +19,5 @@ def test_an_operation_that_fails_is_shown_as_not_supported() -> None:
     found = {(o.name, v): o.is_in(v) for o in OPERATIONS for v in API_VERSIONS}
     found["DigitalTwins_Add", "2023-10-31"] = False
     (row,) = (r for r in table(found).splitlines() if r.startswith("| DigitalTwins_Add |"))
-    assert row == "| DigitalTwins_Add | yes | yes | yes | yes | no |  |"
+    assert row == "| DigitalTwins_Add | yes | yes | yes | yes | yes | no |  |"
     assert LIMITED.keys() <= {operation.name for operation in OPERATIONS}
