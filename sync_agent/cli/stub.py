@@ -92,7 +92,7 @@ def serve(
         Path | None, typer.Option("--faults", help="Have go wrong what this profile says.")
     ] = None,
     strict_limits: Annotated[
-        bool, typer.Option("--strict-limits", help="Keep the rate limits the service publishes.")
+        bool, typer.Option("--strict-limits", help="Keep the limits the service publishes.")
     ] = False,
     blob_host: Annotated[
         list[str] | None,
@@ -215,7 +215,7 @@ def _profile(path: Path | None, *, strict: bool) -> FaultProfile:
     profile = FaultProfile()
     if path is not None:
         profile = FaultProfile.parse(stub_control.read(path, PROFILE_BYTES_MAX), place=str(path))
-    if strict and profile.limits:
+    if strict and (profile.limits or profile.capacity):
         raise InputError(
             "has limits of its own, and --strict-limits is given",
             place=str(path),

@@ -5,11 +5,14 @@ As TOML (``sync-agent stub --faults FILE``) or as JSON of the same form (``PUT /
     seed = 7                         # the same seed, the same requests: the same faults
     query_lag_s = 3.0                # queries see what was written this long ago
     relationship_lag_s = 0.5         # new twins cannot be related yet, nor parted ones deleted
-    strict_limits = true             # the rate limits the service publishes
+    strict_limits = true             # the limits the service publishes
 
     [limits]                         # or limits of your own; what is left out has none
     patches = 50
     twin_writes = 2
+
+    [capacity]                       # the most an instance may hold
+    twins = 100
 
     [[fault]]
     kind = "status"                  # status, delay, reset-before, reset-after
@@ -41,6 +44,7 @@ from typing import Any, Literal
 import msgspec
 
 from sync_agent.errors import InputError
+from sync_agent.stub.adt.capacity import Capacity
 from sync_agent.stub.adt.operation import OPERATIONS, Operation, Quota
 from sync_agent.stub.adt.quotas import RateLimits
 
@@ -90,6 +94,7 @@ class FaultProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     relationship_lag_s: float = 0
     strict_limits: bool = False
     limits: dict[str, float] = {}
+    capacity: dict[str, int] = {}
     fault: tuple[Fault, ...] = ()
     event_hubs: EventHubFaults = EventHubFaults()
 
@@ -126,6 +131,12 @@ class FaultProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.strict_limits:
             return RateLimits.published()
         return RateLimits(**self.limits)
+
+    def capacities(self) -> Capacity:
+        """Return how much the instance may hold."""
+        if self.strict_limits:
+            return Capacity.published()
+        return Capacity(**self.capacity)
 
     def document(self) -> dict[str, Any]:
         """Return the profile as JSON has it."""
@@ -170,20 +181,25 @@ def _faults(profile: FaultProfile) -> list[str]:
         for name in ("query_lag_s", "relationship_lag_s")
         if not 0 <= getattr(profile, name) <= LAG_MAX_S
     ]
-    if profile.strict_limits and profile.limits:
-        found.append("strict_limits and limits are both set: keep one of them")
+    if profile.strict_limits and (profile.limits or profile.capacity):
+        own = "limits" if profile.limits else "capacity"
+        found.append(f"strict_limits and {own} are both set: keep one of them")
     if len(profile.fault) > FAULTS_MAX:
         found.append(f"there are {len(profile.fault)} faults, the most is {FAULTS_MAX}")
-    found += _limit_faults(profile.limits)
+    found += _limit_faults("limits", profile.limits, RateLimits)
+    found += _limit_faults("capacity", profile.capacity, Capacity)
     for number, fault in enumerate(profile.fault, start=1):
         found += [f"fault {number}: {text}" for text in _fault_faults(fault)]
     return found
 
 
-def _limit_faults(limits: Mapping[str, float]) -> list[str]:
-    known = RateLimits.__dataclass_fields__
-    found = [f"limits.{name} is none of {', '.join(known)}" for name in limits if name not in known]
-    return found + [f"limits.{name} must not be negative" for name, v in limits.items() if v < 0]
+def _limit_faults(
+    table: str, limits: Mapping[str, float], kind: type[RateLimits | Capacity]
+) -> list[str]:
+    known = kind.__dataclass_fields__
+    strange = [name for name in limits if name not in known]
+    found = [f"{table}.{name} is none of {', '.join(known)}" for name in strange]
+    return found + [f"{table}.{name} must not be negative" for name, v in limits.items() if v < 0]
 
 
 def _fault_faults(fault: Fault) -> list[str]:

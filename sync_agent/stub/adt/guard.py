@@ -1,4 +1,4 @@
-"""What stands between a request and its operation: faults, rate limits, and late consistency.
+"""What stands between a request and its operation: faults, limits, and late consistency.
 
 All of it follows one profile, which can be replaced while the stub runs. With the empty profile,
 the default, everything passes at once.
@@ -11,11 +11,13 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
 from sync_agent.stub.adt import answers
 from sync_agent.stub.adt.answers import Refusal
+from sync_agent.stub.adt.capacity import Capacity
 from sync_agent.stub.adt.faults import Fault, FaultProfile, FaultSource
 from sync_agent.stub.adt.lag import LaggingView, Unsettled
 from sync_agent.stub.adt.operation import Operation
@@ -70,6 +72,7 @@ class Guard:
         self.close()
         self._faults = FaultSource(profile)
         self._limiter = RateLimiter(profile.rate_limits(), self._clock_s)
+        self._capacity = profile.capacities()
         lag_s = profile.relationship_lag_s
         self._unsettled = Unsettled(lag_s, self._clock_s) if lag_s else None
         if profile.query_lag_s:
@@ -107,6 +110,9 @@ class Guard:
         throttled = self._limiter.admit(operation, twins)
         if throttled is not None:
             return Passed(too_many(throttled.retry_after_s, throttled.spent))
+        full = self._full(request, operation, twins)
+        if full is not None:
+            return Passed(refused(full), fault)
         return self._settled(operation, twins, fault)
 
     def after(self, passed: Passed, response: Response) -> None:
@@ -127,6 +133,25 @@ class Guard:
     def charge(self, units: float) -> None:
         """Take what a query cost."""
         self._limiter.charge(units)
+
+    def _full(
+        self, request: Request, operation: Operation, twins: tuple[str, ...]
+    ) -> Refusal | None:
+        """Return why there is no room for what a request would add, None when there is."""
+        if self._capacity == Capacity():
+            return None
+        match operation.name:
+            case "DigitalTwinModels_Add":
+                body = _json(request)
+                return self._capacity.check_models(
+                    self._db, len(body) if isinstance(body, list) else 0
+                )
+            case "DigitalTwins_Add":
+                return self._capacity.check_twin(self._db, twins[0])
+            case "DigitalTwins_AddRelationship":
+                return self._capacity.check_relationship(self._db, request.parts[3], twins)
+            case _:
+                return None
 
     def _settled(self, operation: Operation, twins: tuple[str, ...], fault: Fault | None) -> Passed:
         unsettled, refusal, new = self._unsettled, None, ""
@@ -151,15 +176,20 @@ class Guard:
             return (parts[1],)
         target = None
         if operation.method == "PUT":
-            try:
-                body = msgspec.json.decode(request.body)
-                target = body.get("$targetId") if isinstance(body, dict) else None
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                target = None
+            body = _json(request)
+            target = body.get("$targetId") if isinstance(body, dict) else None
         else:
             document = self._db.relationship(parts[1], parts[3])
             target = None if document is None else document["$targetId"]
         return (parts[1], target) if isinstance(target, str) else (parts[1],)
+
+
+def _json(request: Request) -> Any:
+    """Return a body as JSON, None for what is none: its operation will say so."""
+    try:
+        return msgspec.json.decode(request.body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def too_many(retry_after_s: float, spent: Spent) -> Response:

@@ -17,6 +17,8 @@ query_lag_s = 3.0
 relationship_lag_s = 0.5
 [limits]
 patches = 50
+[capacity]
+twins = 3
 [[fault]]
 kind = "status"
 operations = ["DigitalTwins_Update", "query"]
@@ -34,12 +36,15 @@ throttle_s = 2
 def test_a_profile_is_read_and_shown_as_it_is() -> None:
     profile = FaultProfile.parse(WHOLE, place="f.toml")
     assert profile.rate_limits().patches == 50
+    assert profile.capacities().twins == 3
     assert FaultProfile.of(profile.document(), place="again") == profile
 
 
 def test_strict_limits_are_those_the_service_publishes() -> None:
     limits = FaultProfile(strict_limits=True).rate_limits()
     assert (limits.creates_and_deletes, limits.patches, limits.twin_writes) == (500, 1000, 10)
+    capacity = FaultProfile(strict_limits=True).capacities()
+    assert (capacity.twins, capacity.relationships_of_twin) == (2_000_000, 50_000)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +54,9 @@ def test_strict_limits_are_those_the_service_publishes() -> None:
         ("sed = 1", "unknown field `sed`"),
         ("query_lag_s = 11", "query_lag_s must be 0 to 10"),
         ("strict_limits = true\nlimits = { reads = 1 }", "are both set"),
+        ("strict_limits = true\ncapacity = { twins = 1 }", "capacity are both set"),
+        ("capacity = { rooms = 1 }", "capacity.rooms is none of"),
+        ("capacity = { twins = -1 }", "capacity.twins must not be negative"),
         ("limits = { writes = 1 }", "limits.writes is none of"),
         ("limits = { reads = -1 }", "limits.reads must not be negative"),
         ('[[fault]]\nkind = "explode"', "Invalid enum value 'explode'"),

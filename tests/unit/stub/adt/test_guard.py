@@ -9,7 +9,7 @@ import pytest
 
 from sync_agent.stub.adt.faults import FaultProfile
 from sync_agent.stub.adt.guard import Guard
-from tests.unit.stub.adt.plane import Plane, Reply, twin
+from tests.unit.stub.adt.plane import MODELS, Plane, Reply, twin
 
 
 @pytest.fixture
@@ -71,6 +71,41 @@ def test_deleting_a_relationship_counts_for_its_target_too(plane: Plane) -> None
     set_profile(plane, limits={"twin_writes": 1})
     assert plane.ask("DELETE", f"{twin('a')}/relationships/r").status == 204
     assert patch(plane, "b").status == 429
+
+
+def test_an_instance_that_is_full_takes_no_more_twins_but_those_there_are(plane: Plane) -> None:
+    set_profile(plane, capacity={"twins": 2})  # a and b
+    assert plane.put("a", temperature=5).status == 200
+    refused = plane.put("c")
+    assert (refused.status, refused.code) == (400, "TwinLimitReached")
+    assert plane.ask("DELETE", twin("a")).status == 204
+    assert plane.put("c").status == 200
+    assert plane.put("a").code == "TwinLimitReached"
+    set_profile(plane)
+    assert plane.put("a").status == 200
+
+
+def test_a_twin_that_has_all_its_relationships_takes_no_more_from_either_end(
+    plane: Plane,
+) -> None:
+    plane.put("c")
+    set_profile(plane, capacity={"relationships_of_twin": 1})
+    assert plane.link("a", "r", "b").status == 200
+    assert plane.link("a", "r", "c").status == 200  # the same one, led elsewhere
+    for source, target in (("a", "b"), ("b", "c")):
+        refused = plane.link(source, "s", target)
+        assert (refused.status, refused.code) == (400, "LimitExceeded")
+    assert plane.link("c", "r", "a").status == 200
+
+
+def test_relationships_and_models_are_bounded_in_all(plane: Plane) -> None:
+    set_profile(plane, capacity={"relationships": 1, "models": 5})  # four are there
+    assert plane.link("a", "r", "b").status == 200
+    assert plane.link("b", "r", "a").code == "LimitExceeded"
+    new = [{**MODELS[1], "@id": f"dtmi:t:New{number};1"} for number in range(2)]
+    assert plane.ask("POST", "/models", new).code == "LimitExceeded"
+    assert plane.ask("POST", "/models", new[:1]).status == 201
+    assert plane.ask("POST", "/models", b"{").message == "Payload is invalid."
 
 
 def test_an_injected_status_changes_nothing(plane: Plane) -> None:
