@@ -24,13 +24,14 @@ PLACES = st.sampled_from(
         "digitaltwins/a/telemetry",
         "models",
         f"models/{ROOM}",
+        "eventroutes/r",
         "query",
     ]
 )
 PATHS = st.one_of(PLACES, PLACES, st.lists(PARTS, max_size=6).map("/".join))
 PROPERTIES = ("temperature", "label", "tags", "thermostat", "address", "city", "setPoint")
 SERVICE = ("$metadata", "$model", "$dtId", "$etag", "$relationshipName", "$targetId", "sourceTime")
-FIELDS = ("op", "path", "value", "query", "continuationToken")
+FIELDS = ("op", "path", "value", "query", "continuationToken", "endpointName", "filter")
 DTDL = ("@id", "@type", "@context", "contents", "schema", "extends", "Interface", "Property")
 POINTERS = ("/", "/temperature", "/address", "/tags/x", "/thermostat/setPoint", "/$metadata/$model")
 SOURCE_TIMES = ("/$metadata/temperature/sourceTime", "2026-01-01T00:00:00Z")
@@ -62,6 +63,9 @@ BODIES = (
     VALUES
     | OPERATIONS
     | st.dictionaries(NAMES, VALUES, max_size=4).map(lambda more: {**TWIN, **more})
+    | st.text(st.sampled_from("type$body. ='x'()<>1,\\ORAND"), max_size=20).map(
+        lambda text: {"endpointName": "hub", "filter": text}
+    )
     | st.dictionaries(NAMES, VALUES, max_size=4).map(lambda more: [{**MODELS[0], **more}])
 )
 RAW = BODIES.map(lambda body: json.dumps(body).encode()) | st.binary(max_size=60)
@@ -97,6 +101,7 @@ def test_any_sequence_of_requests_is_answered(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @settings(deadline=None, max_examples=10_000, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(METHODS, PATHS, RAW, HEADERS), min_size=1, max_size=6))
 def test_any_sequence_of_requests_is_answered_many_times(
@@ -106,7 +111,7 @@ def test_any_sequence_of_requests_is_answered_many_times(
 
 
 def with_rooms(requests: list[tuple[str, str, bytes, dict[str, str]]]) -> None:
-    plane = Plane()
+    plane = Plane(endpoints={"hub": "hub"})
     try:
         plane.put("a", temperature=1, tags={"x": 1})
         plane.put("b")
