@@ -66,6 +66,7 @@ class _Reader:
     """Reads one filter by recursive descent."""
 
     def __init__(self, text: str) -> None:
+        self._text = text
         self._tokens: list[tuple[str, str, int]] = []
         self._at = 0
         self._end = len(text) + 1
@@ -100,7 +101,7 @@ class _Reader:
     def _single(self, depth: int) -> Filter:
         kind, text, position = self._next()
         if depth > DEPTH_MAX:
-            raise QueryError("The filter is nested too deep", line=1, position=position)
+            raise self._error("The filter is nested too deep", position)
         upper = text.upper()
         if text == "(":
             test = self._either(depth + 1)
@@ -180,9 +181,14 @@ class _Reader:
         if text != sign:
             raise self._unexpected(text, position)
 
-    @staticmethod
-    def _unexpected(text: str, position: int) -> QueryError:
-        return QueryError(f"Unexpected input '{text}'", line=1, position=position)
+    def _unexpected(self, text: str, position: int) -> QueryError:
+        return self._error(f"Unexpected input '{text}'", position)
+
+    def _error(self, message: str, position: int) -> QueryError:
+        """Return an error at a character of the whole text, told by line and place in it."""
+        before = self._text[: position - 1]
+        place = len(before) - (before.rfind("\n") + 1) + 1
+        return QueryError(message, line=before.count("\n") + 1, position=place)
 
 
 _MISSING = object()

@@ -88,6 +88,12 @@ def test_what_cannot_be_read_is_told_with_its_place(text: str, message: str, pos
     assert (raised.value.message, raised.value.position) == (message, position)
 
 
+def test_a_place_in_a_filter_of_several_lines_is_told_by_its_line() -> None:
+    with pytest.raises(QueryError) as refused:
+        parse_filter("type = 'x'\n  AND ?")
+    assert (refused.value.line, refused.value.position) == (2, 7)
+
+
 def test_a_filter_is_bounded_in_length_and_depth() -> None:
     with pytest.raises(QueryError, match="longer"):
         parse_filter("true OR " * 2_000 + "true")
