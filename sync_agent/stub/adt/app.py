@@ -180,7 +180,7 @@ class AdtApp:
         """Answer a request by its operation, unless the profile of faults has it otherwise."""
         if request.parts[0].lower() == PREFIX and not request.proxied:
             async with self._turn:
-                return self._control.respond(request)
+                return self._answer(self._control.respond, request)
         began = time.perf_counter()
         operation = operation_of(request.method, request.parts)
         status, size, fault, units = 0, len(request.body), "", 0.0
@@ -219,14 +219,15 @@ class AdtApp:
             raise answers.unavailable("The stub is busy with queries.") from None
         try:
             if request.parts[0].lower() != "query":
-                return self._respond(request)
+                return self._answer(self._route, request)
             return await self._aside(request)
         finally:
             self._turn.release()
 
     async def _aside(self, request: Request) -> Response:
         """Respond in the worker thread; when cancelled, let go only after the thread did."""
-        work = asyncio.get_running_loop().run_in_executor(self._worker, self._respond, request)
+        loop = asyncio.get_running_loop()
+        work = loop.run_in_executor(self._worker, self._answer, self._route, request)
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
@@ -234,9 +235,10 @@ class AdtApp:
             await asyncio.wait([work], timeout=TURN_MAX_S)
             raise
 
-    def _respond(self, request: Request) -> Response:
+    def _answer(self, respond: Callable[[Request], Response], request: Request) -> Response:
+        """Return an answer in the envelope, whatever goes wrong."""
         try:
-            return self._route(request)
+            return respond(request)
         except Refusal as refusal:
             return refused(refusal)
         except PatchUnreadableError as fault:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from sync_agent.errors import InputError, StoreError
 from sync_agent.stub.adt.answers import Refusal, bad_request
+from sync_agent.stub.adt.exchange import whole_number
 from sync_agent.stub.adt.faults import FaultProfile
 from sync_agent.stub.adt.guard import Guard
 from sync_agent.stub.adt.request_log import LATEST, RequestLog
@@ -57,9 +58,8 @@ class Control:
             case ("DELETE", "faults"):
                 return self._set(FaultProfile())
             case ("GET", "requests"):
-                text = request.option("latest") or "0"
-                latest = min(int(text), LATEST) if text.isascii() and text.isdigit() else 0
-                return json_response(200, self._log.document(latest))
+                latest = whole_number(request.option("latest")) or 0
+                return json_response(200, self._log.document(min(latest, LATEST)))
             case ("DELETE", "requests"):
                 self._log.reset()
                 return Response(204)

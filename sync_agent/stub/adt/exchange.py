@@ -22,7 +22,7 @@ ID_MAX = 128
 """The service publishes no rule for ids; this bound and no control characters are the stub's."""
 
 _ETAG = re.compile(r'(?:W/)?"[^"]*"')
-_POSITION_DIGITS_MAX = 18
+_DIGITS_MAX = 18
 
 T = TypeVar("T")
 
@@ -55,9 +55,10 @@ class Asked:
         token = self.continuation
         if not token:
             return 0
-        if not (token.isascii() and token.isdigit()) or len(token) > _POSITION_DIGITS_MAX:
+        position = whole_number(token)
+        if position is None:
             raise answers.bad_token()
-        return int(token)
+        return position
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,12 @@ class Page(Generic[T]):
         """Make a page of ``(key, item)`` rows of which one more than ``size`` was read."""
         following = str(rows[size - 1][0]) if len(rows) > size else ""
         return cls([item for _, item in rows[:size]], following)
+
+
+def whole_number(text: str) -> int | None:
+    """Return a number that a client wrote in digits, None when it is none, or out of all bounds."""
+    is_number = text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX
+    return int(text) if is_number else None
 
 
 def check_if_none_match(asked: Asked) -> None:

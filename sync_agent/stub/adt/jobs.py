@@ -20,7 +20,7 @@ import msgspec
 from sync_agent.stub.adt import answers
 from sync_agent.stub.adt.answers import Refusal, bad_request
 from sync_agent.stub.adt.blob import is_blob_uri
-from sync_agent.stub.adt.exchange import Answer, Asked, Page, check_id, update_time
+from sync_agent.stub.adt.exchange import Answer, Asked, Page, check_id, update_time, whole_number
 from sync_agent.stub.adt.store import TwinDb
 from sync_agent.twins.twin import Document
 
@@ -198,8 +198,8 @@ class JobOperations:
 
     def start_delete(self, operation_id: str | None, timeout: str) -> Answer:
         """Create a delete job and start it."""
-        minutes = int(timeout) if timeout.isascii() and timeout.isdigit() else TIMEOUT_DEFAULT
-        if (timeout and not timeout.isdigit()) or minutes not in TIMEOUT_MINUTES:
+        minutes = whole_number(timeout) if timeout else TIMEOUT_DEFAULT
+        if minutes is None or minutes not in TIMEOUT_MINUTES:
             raise bad_request("timeoutInMinutes must be 15 to 1440.", "ValidationFailed")
         job_id = operation_id or str(uuid.uuid4())
         check_id(job_id)

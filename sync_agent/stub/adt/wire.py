@@ -19,7 +19,7 @@ import msgspec
 
 from sync_agent.stub.adt import answers
 from sync_agent.stub.adt.answers import Refusal, bad_request
-from sync_agent.stub.adt.exchange import Answer, Asked, Page
+from sync_agent.stub.adt.exchange import Answer, Asked, Page, whole_number
 from sync_agent.stub.adt.patch_body import PatchUnreadableError, malformed, operations_of
 from sync_agent.twins.twin import Document
 
@@ -35,7 +35,6 @@ PATH_BYTES_MAX = 8 * 1024
 OPTIONS_MAX = 1_000
 JSON_DEPTH_MAX = 64
 PROXY = "/api/proxy"
-_PAGE_SIZE_DIGITS_MAX = 9
 
 JSON = (b"content-type", b"application/json; charset=utf-8")
 _TRACE = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -70,13 +69,11 @@ class Request:
     @property
     def asked(self) -> Asked:
         """Return what the request says besides its body."""
-        size = self.header(b"max-items-per-page") or ""
-        is_size = size.isascii() and size.isdigit() and len(size) <= _PAGE_SIZE_DIGITS_MAX
         return Asked(
             api_version=self.option("api-version"),
             if_match=self.header(b"if-match"),
             if_none_match=self.header(b"if-none-match"),
-            page_size=int(size) if is_size else None,
+            page_size=whole_number(self.header(b"max-items-per-page") or ""),
             continuation=self.option("continuationToken"),
         )
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 
+from sync_agent.errors import StoreError
+from sync_agent.stub.adt import control
 from sync_agent.stub.adt.control import load, save
 from sync_agent.stub.adt.request_log import LATEST, RequestLog, steps
 from sync_agent.stub.adt.store import TwinDb
@@ -27,6 +31,24 @@ def test_requests_are_counted_by_operation_and_status(plane: Plane) -> None:
         "DigitalTwins_GetById": {"requests": 2, "statuses": {"200": 1, "404": 1}},
         "Other": {"requests": 1, "statuses": {"404": 1}},
     }
+
+
+@pytest.mark.parametrize("latest", ["9" * 5_000, "-1", "x", "\u00b2"])
+def test_a_number_of_requests_that_is_none_shows_none_of_them(plane: Plane, latest: str) -> None:
+    reply = plane.ask("GET", f"/stub/requests?latest={quote(latest)}", version="")
+    assert reply.status == 200
+    assert reply.body["latest"] == []
+
+
+def test_a_snapshot_that_cannot_be_made_is_told_in_the_envelope(
+    plane: Plane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> bytes:
+        raise StoreError("the disk is full", remedy="make room")
+
+    monkeypatch.setattr(control, "save", full)
+    reply = plane.ask("GET", "/stub/snapshot", version="")
+    assert (reply.status, reply.code) == (503, "ServiceUnavailable")
 
 
 def test_the_latest_requests_are_shown_one_by_one(plane: Plane) -> None:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -369,10 +370,11 @@ def test_a_delete_job_leaves_nothing(blobs: Blobs) -> None:
     with_bench(blobs, work)
 
 
-@pytest.mark.parametrize("minutes", ["14", "1441", "x", "-20"])
+@pytest.mark.parametrize("minutes", ["14", "1441", "x", "-20", "\u00b2", "9" * 5_000])
 def test_a_delete_job_s_time_has_bounds(blobs: Blobs, minutes: str) -> None:
     async def work(bench: Bench) -> None:
-        reply = await bench.plane.asking("POST", f"/jobs/deletions?timeoutInMinutes={minutes}")
+        path = f"/jobs/deletions?timeoutInMinutes={quote(minutes)}"
+        reply = await bench.plane.asking("POST", path)
         assert (reply.status, reply.code) == (400, "ValidationFailed")
 
     with_bench(blobs, work)
