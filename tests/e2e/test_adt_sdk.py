@@ -159,6 +159,26 @@ def test_event_routes_come_and_go(client: DigitalTwinsClient) -> None:
         client.get_event_route("r1")
 
 
+def test_jobs_are_followed_by_the_sdk_s_own_layer() -> None:
+    with running_stub() as server, client_of(server) as client:
+        client.create_models(list(MODELS))
+        jobs: Any = client._client  # the SDK has no public layer for jobs
+        body = {
+            "inputBlobUri": "https://far.example/c/in",
+            "outputBlobUri": "https://far.example/c/o",
+        }
+        assert jobs.import_jobs.add("j", body).status == "notstarted"
+        assert jobs.import_jobs.cancel("j").status == "cancelled"
+        assert [job.id for job in jobs.import_jobs.list()] == ["j"]
+        jobs.import_jobs.delete("j")
+        with pytest.raises(ResourceNotFoundError, match="JobNotFound"):
+            jobs.import_jobs.get_by_id("j")
+        done = jobs.delete_jobs.begin_add(polling_interval=0.01).result()
+        assert done.status == "succeeded"
+        assert [job.id for job in jobs.delete_jobs.list()] == [done.id]
+        assert list(client.list_models()) == []
+
+
 def test_an_upload_of_the_whole_ontology_is_taken(tmp_path: Path) -> None:
     documents = [json.loads(file.read_text()) for file in sorted(ONTOLOGY.rglob("*.json"))]
     with running_stub(StubOptions(data_dir=tmp_path)) as server, client_of(server) as client:
