@@ -3,21 +3,21 @@
 ``tools/witness`` runs two of them from the npm registry: ``@azure/dtdl-parser`` and
 ``@digicatapult/dtdl-parser`` (the .NET parser of the DTDL project, as WebAssembly).
 
-At home these tests are skipped where npm is missing or cannot reach its registry. In CI (the
-variable ``CI`` is set) that is a failure: a witness nobody asked has said nothing.
+They are skipped where npm is missing or cannot reach its registry, and fail there in CI.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
+
+from tests.outside import absent
 
 ROOT = Path(__file__).parents[2]
 ONTOLOGY = ROOT / "dtdl_models" / "telecom"
@@ -28,18 +28,12 @@ READ_S = 120
 pytestmark = pytest.mark.slow
 
 
-def not_asked(reason: str) -> NoReturn:
-    if os.environ.get("CI"):
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
-
-
 @pytest.fixture(scope="module")
 def witness(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], dict[str, Any]]:
     """Return what asks both parsers about a folder of models."""
     npm, node = shutil.which("npm"), shutil.which("node")
     if npm is None or node is None:
-        not_asked("the outside witness needs Node.js with npm; neither parser was asked")
+        absent("the outside witness needs Node.js with npm; neither parser was asked")
     home = tmp_path_factory.mktemp("witness")
     shutil.copytree(ROOT / "tools" / "witness", home, dirs_exist_ok=True)
     install = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
@@ -47,7 +41,7 @@ def witness(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], dict[s
         install, cwd=home, capture_output=True, text=True, timeout=INSTALL_S, check=False
     )
     if ready.returncode:
-        not_asked(f"npm could not install the parsers: {ready.stderr.strip()[-300:]}")
+        absent(f"npm could not install the parsers: {ready.stderr.strip()[-300:]}")
 
     def ask(folder: Path) -> dict[str, Any]:
         answer = subprocess.run(

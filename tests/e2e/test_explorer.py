@@ -21,6 +21,7 @@ from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 from sync_agent.stub.server import StubServer
 from tests.adt_clients import client_at
+from tests.outside import absent
 from tests.stubs import running_stub
 from tests.unit.stub.adt.plane import MODELS, ROOM
 
@@ -34,13 +35,13 @@ pytestmark = pytest.mark.slow
 def browser() -> Iterator[Browser]:
     chromium = which("chromium") or which("chromium-browser") or which("google-chrome")
     if chromium is None:
-        pytest.skip("needs Chromium, which is not on this machine")
+        absent("needs Chromium, which is not on this machine")
     flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     with sync_playwright() as playwright:
         try:
             browser = playwright.chromium.launch(executable_path=chromium, args=flags)
         except Error as error:
-            pytest.skip(f"Chromium does not start: {error.message.splitlines()[0]}")
+            absent(f"Chromium does not start: {error.message.splitlines()[0]}")
         yield browser
         browser.close()
 
