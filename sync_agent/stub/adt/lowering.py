@@ -72,7 +72,7 @@ def lower(query: Query, models_of: ModelsOf) -> Lowered:
     model was deleted included.
     """
     source = _from(query)
-    writer = ConditionWriter(query, source.tables, models_of)
+    writer = ConditionWriter(query, source.tables, source.ids, models_of)
     is_count = isinstance(query.projection, Count)
     keyset = not is_count and not query.joins and query.match is None
     conditions: list[str] = []
@@ -93,7 +93,7 @@ def lower(query: Query, models_of: ModelsOf) -> Lowered:
     order = f" ORDER BY {', '.join(source.order)}" if source.order else ""
     shaper = _shaper(query, names)
     if keyset:
-        documents = ", ".join(f"json({table}.document)" for table in tables)
+        documents = ", ".join(map(_document, tables))
         sql = f"SELECT {documents}, t0.pk FROM {source.text}{where}{order}"
         return Lowered(sql, tuple(parameters), shaper, keyset=True)
     head, tail = _deferred(tables)
@@ -107,10 +107,15 @@ def _deferred(tables: Sequence[str]) -> tuple[str, str]:
     """Return what stands before and behind a query for keys, so that documents are read last."""
     columns, joins = [], ""
     for number, table in enumerate(tables):
-        columns.append(f"json(d{number}.document)")
+        columns.append(_document(f"d{number}"))
         name = "twins" if table.startswith("t") else "relationships"
         joins += f" CROSS JOIN {name} AS d{number} ON d{number}.pk = p.k{number}"
     return f"SELECT {', '.join(columns)}", f") AS p{joins}"
+
+
+def _document(table: str) -> str:
+    """Return the expression of a table's document as JSON text, in bytes, as it is sent."""
+    return f"CAST(json({table}.document) AS BLOB)"
 
 
 def _from(query: Query) -> From:
@@ -146,7 +151,7 @@ def _shaper(query: Query, names: tuple[str, ...]) -> Callable[[Row], Any]:
         name, segments = query.resolve(item.path)
         items.append((item.name or item.path.segments[-1], names.index(name), segments))
     if not any(segments for _, _, segments in items):
-        return lambda row: {key: _text(row[column]) for key, column, _ in items}
+        return lambda row: {key: msgspec.Raw(row[column]) for key, column, _ in items}
 
     def shape(row: Row) -> Document:
         documents = [msgspec.json.decode(text) for text in row[: len(names)]]
@@ -165,8 +170,4 @@ def _shaper(query: Query, names: tuple[str, ...]) -> Callable[[Row], Any]:
 
 
 def _raw(row: Row) -> msgspec.Raw:
-    return _text(row[0])
-
-
-def _text(document: str) -> msgspec.Raw:
-    return msgspec.Raw(document.encode())
+    return msgspec.Raw(row[0])

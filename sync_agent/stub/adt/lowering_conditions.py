@@ -60,11 +60,22 @@ _TYPES: Final[Mapping[TypeTest, str]] = {
 
 
 class ConditionWriter:
-    """Writes conditions; ``parameters`` gather in the order their marks stand in the text."""
+    """Writes conditions; ``parameters`` gather in the order their marks stand in the text.
 
-    def __init__(self, query: Query, tables: Mapping[str, str], models_of: ModelsOf) -> None:
+    ``tables`` are the tables of the query's names, ``ids`` what gives a twin's id instead of its
+    table's column.
+    """
+
+    def __init__(
+        self,
+        query: Query,
+        tables: Mapping[str, str],
+        ids: Mapping[str, str],
+        models_of: ModelsOf,
+    ) -> None:
         self._query = query
         self._tables = tables
+        self._ids = ids
         self._models_of = models_of
         self.parameters: list[Any] = []
 
@@ -158,8 +169,10 @@ class ConditionWriter:
         """Return the column a path stands in, None when it is only in the document."""
         name, segments = self._query.resolve(path)
         columns = _EDGE_COLUMNS if self._query.is_edge(name) else _TWIN_COLUMNS
-        column = columns.get(segments)
-        return f"{self._tables[name]}.{column}" if column else None
+        column, table = columns.get(segments), self._tables[name]
+        if segments == ("$dtId",) and table in self._ids:
+            return self._ids[table]
+        return f"{table}.{column}" if column else None
 
     def _place(self, path: Path) -> str:
         """Return document and JSON path as two arguments of a JSON function."""

@@ -31,8 +31,8 @@ class From:
     ``head`` is its WITH clause or '', ``text`` stands behind FROM, ``parameters`` are those of both
     in order. ``tables`` maps a name of the query to its table's name in SQL. ``order`` are the
     columns that put the rows in a fixed order, where they do not come in one. ``keys`` are the keys
-    of tables' rows, where they are known without the table, and ``joins`` what brings such a table
-    in when it is needed.
+    of tables' rows and ``ids`` the ids of twins, by table, where they are known without it, and
+    ``joins`` what brings such a table in when it is needed.
     """
 
     head: str
@@ -41,6 +41,7 @@ class From:
     tables: Mapping[str, str]
     order: tuple[str, ...]
     keys: Mapping[str, str] = field(default_factory=dict)
+    ids: Mapping[str, str] = field(default_factory=dict)
     joins: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -94,11 +95,13 @@ def from_match(match: Match, anchors: Mapping[str, frozenset[str]]) -> From:
         walk.take(step)
     tables: dict[str, str] = {}
     keys: dict[str, str] = {}
+    ids: dict[str, str] = {}
     joins: dict[str, str] = {}
     for i, node in enumerate(match.nodes):
         if node and node not in tables:
             tables[node] = f"t{i}"
             keys[f"t{i}"] = f"w.p{i}"
+            ids[f"t{i}"] = f"w.n{i}"
             joins[f"t{i}"] = f" CROSS JOIN twins AS t{i} ON t{i}.pk = w.p{i}"
     for i, segment in enumerate(match.segments):
         if segment.alias:
@@ -107,7 +110,7 @@ def from_match(match: Match, anchors: Mapping[str, frozenset[str]]) -> From:
             joins[f"r{i}"] = f" CROSS JOIN relationships AS r{i} ON r{i}.pk = w.e{i}"
     head = f"WITH RECURSIVE {', '.join(parts)} "
     text = f"w{len(match.segments)} AS w"
-    return From(head, text, tuple(parameters), tables, (), keys, joins)
+    return From(head, text, tuple(parameters), tables, (), keys, ids, joins)
 
 
 def _steps(match: Match, first: int) -> Iterator[_Step]:

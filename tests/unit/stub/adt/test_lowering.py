@@ -78,6 +78,39 @@ def test_what_is_named_is_looked_up_and_no_table_is_read_through(db: TwinDb, tex
     assert not [line for line in reads if line.startswith(tables) or "KEY (rowid>?)" in line]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT * FROM DIGITALTWINS WHERE i < 3 AND STARTSWITH($dtId, 'n')",
+        JOIN + "A.$dtId = 'n3'",
+        "SELECT b FROM DIGITALTWINS MATCH (a)-[:next*..3]->(b) WHERE a.$dtId = 'n3'",
+    ],
+)
+def test_a_statement_is_prepared_once_however_often_it_runs(db: TwinDb, text: str) -> None:
+    asked: list[int] = []
+
+    def note(action: int, *_: object) -> int:  # SQLite asks while it prepares, never while it runs
+        asked.append(action)
+        return apsw.SQLITE_OK
+
+    sql, parameters = lowered(db, text).page(100)
+    db._db.authorizer = note
+    try:
+        first = db.select(sql, parameters)
+        assert asked
+        asked.clear()
+        assert db.select(sql, parameters) == first
+        assert not asked
+    finally:
+        db._db.authorizer = None
+
+
+def test_the_id_of_a_node_is_known_without_its_twin(db: TwinDb) -> None:
+    text = "SELECT b FROM DIGITALTWINS MATCH (a)-[]->(b) WHERE a.$dtId = 'n3' AND b.$dtId = 'n4'"
+    assert "SEARCH t0" not in plan(db, text)
+    assert [row["b"]["$dtId"] for row in rows(db, text)] == ["n4"]
+
+
 def test_twins_of_a_model_are_found_by_the_index(db: TwinDb) -> None:
     text = "SELECT COUNT() FROM DIGITALTWINS WHERE IS_OF_MODEL('dtmi:net:Node;1')"
     assert "twins_model" in plan(db, text)
