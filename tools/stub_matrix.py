@@ -24,7 +24,7 @@ BEGIN = "<!-- matrix: written by `make docs` -->"
 END = "<!-- end of matrix -->"
 WAIT_S = 10.0
 LIMITED = {
-    "Query_QueryTwins": "`query-charge` is an estimate: 2.79 and 0.1 a row",
+    "Query_QueryTwins": "`query-charge` is an estimate, fitted to what is recorded",
     "EventRoutes_Add": "endpoints are the stub's hubs",
     "ImportJobs_Add": "blobs on loopback or `--blob-host`; sends no notifications",
 }

@@ -36,8 +36,27 @@ def test_rows_come_with_a_token_and_a_charge(rooms: Plane) -> None:
     assert list(reply.body) == ["value", "continuationToken"]
     assert reply.body["continuationToken"] is None
     assert [row["$dtId"] for row in reply.body["value"]] == [f"r{n:02}" for n in range(25)]
-    assert 2.79 < float(reply.headers["query-charge"]) < 6
+    assert float(reply.headers["query-charge"]) == queries.charge_of_rows(25)
     assert float(rooms.query("SELECT * FROM RELATIONSHIPS").headers["query-charge"]) == 2.79
+    counted = rooms.query("SELECT COUNT() FROM DIGITALTWINS")
+    assert float(counted.headers["query-charge"]) == queries.charge_of_count(25)
+
+
+@pytest.mark.parametrize(
+    ("rows", "recorded"),
+    [(0, 2.79), (1, 2.87), (3, 2.99), (5, 3.18), (45, 8.94), (86, 20.75), (100, 25.9)],
+)
+def test_a_charge_is_within_five_percent_of_the_recorded_one(rows: int, recorded: float) -> None:
+    assert queries.charge_of_rows(rows) == pytest.approx(recorded, rel=0.05)
+
+
+def test_a_charge_grows_with_the_rows_and_a_count_costs_less_than_its_rows() -> None:
+    charges = [queries.charge_of_rows(count) for count in range(1_001)]
+    assert charges == sorted(charges)
+    assert charges[1_000] == pytest.approx(2.79 + 10 * (charges[100] - 2.79), rel=0.01)
+    assert queries.charge_of_count(40) == pytest.approx(6.05, rel=0.05)
+    assert queries.charge_of_count(100) < charges[100]
+    assert queries.charge_of_count(200_000) < 100
 
 
 @pytest.mark.parametrize("with_text", [True, False])
@@ -73,6 +92,19 @@ def test_a_page_has_a_hundred_rows_unless_asked_and_a_thousand_at_most(plane: Pl
 def test_top_ends_the_whole_answer_over_all_pages(rooms: Plane) -> None:
     pages = every_page(rooms, "SELECT TOP(12) FROM DIGITALTWINS", 5)
     assert [len(page) for page in pages] == [5, 5, 2]
+
+
+def test_what_is_written_between_two_pages_neither_repeats_nor_hides_another(rooms: Plane) -> None:
+    given = {"max-items-per-page": "10"}
+    first = rooms.ask("POST", "/query", {"query": ALL}, headers=given).body
+    rooms.ask("DELETE", "/digitaltwins/r03")
+    rooms.put("new")
+    rooms.patch("r12", {"op": "replace", "path": "/temperature", "value": 99})
+    body: dict[str, Any] = {"continuationToken": first["continuationToken"]}
+    second = rooms.ask("POST", "/query", body, headers={"max-items-per-page": "1000"}).body
+    assert [row["$dtId"] for row in second["value"]] == [*(f"r{n}" for n in range(10, 25)), "new"]
+    assert second["value"][2]["temperature"] == 99
+    assert second["continuationToken"] is None
 
 
 def test_joined_rows_are_paged_by_count(rooms: Plane) -> None:
