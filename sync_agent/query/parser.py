@@ -1,6 +1,8 @@
 """Query text to a tree: recursive descent, one token ahead, messages in the service's manner.
 
-Keywords and collection names are case-insensitive; names, ids and texts are not. A reserved word
+The service's parser is made by ANTLR, whose words are kept where it has any: what is expected and
+stands one further is behind something *extraneous*, what could stand before this token is
+*missing*, and else the token is *mismatched*. What helps a person follows in parentheses. Keywords and collection names are case-insensitive; names, ids and texts are not. A reserved word
 is a name only in ``[[ ]]``, behind a dot too: the service's grammar knows keywords before paths.
 Depth of parentheses and NOT is bounded by ``DEPTH_MAX``, so nothing that walks a tree can exhaust
 the stack; length is bounded by the tokenizer. What a well-formed query may still not do is in
@@ -50,6 +52,7 @@ DEPTH_MAX = 100
 HOPS_MAX = 10
 TOP_MAX = 2**31 - 1
 INTEGER_DIGITS_MAX = 40
+_CLOSING = frozenset(")]")  # what the end of a query may stand behind
 
 
 def parse(text: str) -> Query:
@@ -98,8 +101,14 @@ class _Parser:
         return False
 
     def _need(self, text: str) -> None:
-        if not self._symbol(text):
-            raise self._error(f"missing '{text}' at '{self._token.text}'")
+        if self._symbol(text):
+            return
+        token = self._token
+        if self._peek(1).kind is Kind.SYMBOL and self._peek(1).text == text:
+            raise self._error(f"extraneous input '{token.text}' expecting '{text}'")
+        if token.kind is Kind.END and text not in _CLOSING:
+            raise self._error(f"mismatched input '{token.text}' expecting '{text}'")
+        raise self._error(f"missing '{text}' at '{token.text}'")
 
     def _word(self, word: str) -> bool:
         if self._token.is_word(word):
@@ -108,8 +117,14 @@ class _Parser:
         return False
 
     def _need_word(self, word: str) -> None:
-        if not self._word(word):
-            raise self._error(f"missing {word} at '{self._token.text}'")
+        if self._word(word):
+            return
+        token = self._token
+        if self._peek(1).is_word(word):
+            raise self._error(f"extraneous input '{token.text}' expecting {word}")
+        if token.kind is Kind.END:
+            raise self._error(f"mismatched input '{token.text}' expecting {word}")
+        raise self._error(f"missing {word} at '{token.text}'")
 
     def _name(self, what: str) -> str:
         token = self._token
@@ -119,7 +134,8 @@ class _Parser:
             raise self._error(f"mismatched input '{token.text}' expecting {what}")
         if token.text.upper() in RESERVED:
             raise self._error(
-                f"'{token.text}' is reserved: write [[{token.text}]] to use it as {what}"
+                f"mismatched input '{token.text}' expecting {what}"
+                f" (a reserved word: as a name it is written [[{token.text}]])"
             )
         return self._advance().value
 
@@ -152,7 +168,9 @@ class _Parser:
         token = self._token
         count = _whole(token)
         if not 1 <= count <= TOP_MAX:
-            raise self._error(f"TOP needs a whole number from 1 to {TOP_MAX}, not '{token.text}'")
+            raise self._error(
+                f"mismatched input '{token.text}' expecting a whole number from 1 to {TOP_MAX}"
+            )
         self._advance()
         self._need(")")
         return count
@@ -171,6 +189,7 @@ class _Parser:
         return tuple(items)
 
     def _projected(self) -> Projected:
+        self._refuse_call("COUNT() stands alone, and there is no other function to select")
         path = self._path()
         return Projected(path, self._name("a name") if self._word("AS") else "")
 
@@ -186,9 +205,8 @@ class _Parser:
     def _optional_name(self, what: str, *, before: tuple[str, ...]) -> str:
         """Return a name if one stands here; ``before`` are the keywords that may come instead."""
         token = self._token
-        if token.kind not in (Kind.WORD, Kind.QUOTED) or any(map(token.is_word, before)):
-            return ""
-        return self._name(what)
+        is_plain = token.kind is Kind.WORD and token.text.upper() not in (*RESERVED, *before)
+        return self._name(what) if is_plain or token.kind is Kind.QUOTED else ""
 
     def _join(self) -> Join:
         target = self._name("a twin collection name")
@@ -244,7 +262,7 @@ class _Parser:
             # The lower bound of a range is exclusive: *1..3 is two or three hops.
             first = 1 if low is None else low + 1
         elif low is None:
-            raise self._error("a hop count is missing behind '*'", start)
+            raise self._error(f"mismatched input '{start.text}' expecting a number of hops")
         else:
             first = high = low
         if not 1 <= first <= high <= HOPS_MAX:
@@ -297,17 +315,23 @@ class _Parser:
         self._depth -= 1
 
     def _predicate(self) -> Condition:
-        token = self._token
-        if token.kind is Kind.WORD and self._peek(1).text == "(":
-            function = self._functions.get(token.text.upper())
-            if function is None:
-                raise self._error(f"'{token.text}' is no function of the query language")
-            self._advance()
-            self._need("(")
-            condition = function()
-            self._need(")")
-            return condition
-        return self._comparison()
+        function = self._functions.get(self._token.text.upper()) if self._is_call() else None
+        if function is None:
+            self._refuse_call("no function of the query language")
+            return self._comparison()
+        self._advance()
+        self._need("(")
+        condition = function()
+        self._need(")")
+        return condition
+
+    def _is_call(self) -> bool:
+        opening = self._peek(1)
+        return self._token.kind is Kind.WORD and (opening.kind, opening.text) == (Kind.SYMBOL, "(")
+
+    def _refuse_call(self, why: str) -> None:
+        if self._is_call():
+            raise self._error(f"no viable alternative at input '{self._token.text}(' ({why})")
 
     def _type_check(self, test: TypeTest) -> Condition:
         return TypeCheck(test, self._path())

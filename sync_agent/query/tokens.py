@@ -61,12 +61,11 @@ _TOKEN = re.compile(
     r"""(?P<space>\s+)
       | (?P<quoted>\[\[(?!\[)(?:[^\]]|\](?!\]))+\]\])
       | (?P<text>'(?:[^'\\]|\\.)*')
-      | (?P<number>-?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][+-]?\d+)?)
+      | (?P<number>-?(?:\d+(?:\.(?!\.)\d*)?|\.\d+)(?:[eE][+-]?\d+)?)  # 1..3 is a range of hops
       | (?P<word>[$A-Za-z_][$A-Za-z0-9_]*)
       | (?P<symbol><=|>=|!=|\.\.|[=<>(),.\[\]:|*-])""",
     re.VERBOSE | re.ASCII | re.DOTALL,
 )
-_HOPS = re.compile(r"(\d+)(?=\.\.)")
 _ESCAPE = re.compile(r"\\([\\'])")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -92,14 +91,13 @@ def tokenize(text: str) -> list[Token]:
     tokens: list[Token] = []
     at, line, line_start = 0, 1, 0
     while at < len(text):
-        # `1..3` is a hop range, not the numbers 1. and .3
-        match = _HOPS.match(text, at) or _TOKEN.match(text, at)
+        match = _TOKEN.match(text, at)
         column = at - line_start
-        if match is None:
-            raise QueryError(
-                f"token recognition error at: '{text[at]}'", line=line, position=column
-            )
-        raw, group = match.group(), match.lastgroup or "number"
+        if match is None or match.lastgroup is None:
+            # a text without its end is looked for up to the end of the query
+            found = text[at:] if text[at] == "'" else text[at]
+            raise QueryError(f"token recognition error at: '{found}'", line=line, position=column)
+        raw, group = match.group(), match.lastgroup
         if group != "space":
             kind = Kind(group)
             tokens.append(Token(kind, raw, _value(kind, raw), line, column))

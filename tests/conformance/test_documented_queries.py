@@ -25,8 +25,8 @@ SAMPLES = next(
 
 # Samples that are not queries as they stand: the name, and what is wrong at which column.
 FAULTY = {
-    "SelectSyntax": ("missing FROM", 8),  # a fragment
-    "SelectCountSyntax": ("missing FROM", 14),  # a fragment
+    "SelectSyntax": ("mismatched input '<EOF>' expecting FROM", 8),  # a fragment
+    "SelectCountSyntax": ("mismatched input '<EOF>' expecting FROM", 14),  # a fragment
     "SelectCount2": ("extraneous input 'SELECT'", 73),  # two queries in a row
     "MatchNameAllExample": ("missing ')'", 57),  # a bracket is missing
     "MatchVariableExample": ("missing FROM", 23),  # FROM is missing

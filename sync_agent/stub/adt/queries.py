@@ -101,7 +101,8 @@ def run_query(db: TwinDb, statements: Statements, body: Any, asked: Asked) -> Qu
     try:
         query, lowered = statements.of(place.text, db)
     except QueryError as error:
-        raise answers.query_failed(error.message, error.line, error.position) from error
+        message = f"{error.message}; {error.remedy}" if error.remedy else error.message
+        raise answers.query_failed(message, error.line, error.position) from error
     try:
         if lowered.is_count:
             (row,) = db.select(lowered.sql, lowered.parameters, limit_s=QUERY_MAX_S)
