@@ -1,8 +1,6 @@
 """Query text to a tree: recursive descent, one token ahead, messages in the service's manner.
 
-The service's parser is made by ANTLR, whose words are kept where it has any: what is expected and
-stands one further is behind something *extraneous*, what could stand before this token is
-*missing*, and else the token is *mismatched*. What helps a person follows in parentheses. Keywords and collection names are case-insensitive; names, ids and texts are not. A reserved word
+Keywords and collection names are case-insensitive; names, ids and texts are not. A reserved word
 is a name only in ``[[ ]]``, behind a dot too: the service's grammar knows keywords before paths.
 Depth of parentheses and NOT is bounded by ``DEPTH_MAX``, so nothing that walks a tree can exhaust
 the stack; length is bounded by the tokenizer. What a well-formed query may still not do is in
@@ -16,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 
-from sync_agent.errors import QueryError
+from sync_agent.query.cursor import Cursor
 from sync_agent.query.tokens import RESERVED, Kind, Token, tokenize
 from sync_agent.query.tree import (
     INTEGER_MAX,
@@ -52,7 +50,6 @@ DEPTH_MAX = 100
 HOPS_MAX = 10
 TOP_MAX = 2**31 - 1
 INTEGER_DIGITS_MAX = 40
-_CLOSING = frozenset(")]")  # what the end of a query may stand behind
 
 
 def parse(text: str) -> Query:
@@ -64,10 +61,9 @@ def parse(text: str) -> Query:
     return _Parser(tokenize(text)).query()
 
 
-class _Parser:
+class _Parser(Cursor):
     def __init__(self, tokens: list[Token]) -> None:
-        self._tokens = tokens
-        self._next = 0
+        super().__init__(tokens)
         self._depth = 0
         self._functions: Mapping[str, Callable[[], Condition]] = {
             "IS_OF_MODEL": self._of_model,
@@ -75,69 +71,6 @@ class _Parser:
             **{test.value: partial(self._type_check, test) for test in TypeTest},
             **{test.value: partial(self._text_check, test) for test in TextTest},
         }
-
-    # -- tokens ---------------------------------------------------------------------------------
-
-    @property
-    def _token(self) -> Token:
-        return self._tokens[self._next]
-
-    def _peek(self, ahead: int) -> Token:
-        return self._tokens[min(self._next + ahead, len(self._tokens) - 1)]
-
-    def _advance(self) -> Token:
-        token = self._token
-        self._next = min(self._next + 1, len(self._tokens) - 1)
-        return token
-
-    def _error(self, message: str, token: Token | None = None) -> QueryError:
-        token = token or self._token
-        return QueryError(message, line=token.line, position=token.position)
-
-    def _symbol(self, text: str) -> bool:
-        if self._token.kind is Kind.SYMBOL and self._token.text == text:
-            self._advance()
-            return True
-        return False
-
-    def _need(self, text: str) -> None:
-        if self._symbol(text):
-            return
-        token = self._token
-        if self._peek(1).kind is Kind.SYMBOL and self._peek(1).text == text:
-            raise self._error(f"extraneous input '{token.text}' expecting '{text}'")
-        if token.kind is Kind.END and text not in _CLOSING:
-            raise self._error(f"mismatched input '{token.text}' expecting '{text}'")
-        raise self._error(f"missing '{text}' at '{token.text}'")
-
-    def _word(self, word: str) -> bool:
-        if self._token.is_word(word):
-            self._advance()
-            return True
-        return False
-
-    def _need_word(self, word: str) -> None:
-        if self._word(word):
-            return
-        token = self._token
-        if self._peek(1).is_word(word):
-            raise self._error(f"extraneous input '{token.text}' expecting {word}")
-        if token.kind is Kind.END:
-            raise self._error(f"mismatched input '{token.text}' expecting {word}")
-        raise self._error(f"missing {word} at '{token.text}'")
-
-    def _name(self, what: str) -> str:
-        token = self._token
-        if token.kind is Kind.QUOTED:
-            return self._advance().value
-        if token.kind is not Kind.WORD:
-            raise self._error(f"mismatched input '{token.text}' expecting {what}")
-        if token.text.upper() in RESERVED:
-            raise self._error(
-                f"mismatched input '{token.text}' expecting {what}"
-                f" (a reserved word: as a name it is written [[{token.text}]])"
-            )
-        return self._advance().value
 
     # -- query ----------------------------------------------------------------------------------
 
@@ -324,14 +257,6 @@ class _Parser:
         condition = function()
         self._need(")")
         return condition
-
-    def _is_call(self) -> bool:
-        opening = self._peek(1)
-        return self._token.kind is Kind.WORD and (opening.kind, opening.text) == (Kind.SYMBOL, "(")
-
-    def _refuse_call(self, why: str) -> None:
-        if self._is_call():
-            raise self._error(f"no viable alternative at input '{self._token.text}(' ({why})")
 
     def _type_check(self, test: TypeTest) -> Condition:
         return TypeCheck(test, self._path())

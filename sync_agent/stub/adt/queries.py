@@ -28,8 +28,8 @@ from sync_agent.stub.adt.twin_documents import without_update_times
 PAGE_DEFAULT = 100
 QUERY_MAX_S = 60.0
 STATEMENTS_MAX = 256
-# Query units, fitted to what the service was recorded to charge: 2.79 for no row, 2.87 for one, 3.18
-# for five, 8.94 for 45, 20.75 for 86, 25.9 for 100, and about 6.05 for a COUNT of some 40 twins.
+# Query units, fitted to what the service was recorded to charge: 2.79 for no row, 2.87 for one,
+# 3.18 for five, 8.94 for 45, 20.75 for 86, 25.9 for 100, some 6.05 for a COUNT of about 40 twins.
 CHARGE_BASE = 2.79
 CHARGE_ROW = 0.075
 CHARGE_GROWTH = 0.00156  # each row adds this to the price of all
