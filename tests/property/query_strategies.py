@@ -6,6 +6,7 @@ Few ids, keys and values, the likely ones drawn more often: so that most queries
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -48,6 +49,7 @@ MODEL_IDS = [*(document["@id"] for document in MODELS), "dtmi:gone:Model;1"]
 KEYS = ["p", "q", "the key", 'k"q', "IN", "a]b", "\\u0041", "\x00", "é"]
 RELATIONS = ["n", "m"]
 EDGE_MAX = 8
+HOPS = [(1, 1), (1, 1), (1, 1), (1, 1), (1, 2), (2, 2), (1, 3), (2, 3), (1, 4), (2, 4)]
 HOPS_SUM_MAX = 6  # a pattern of more hops has more paths than a quick test should walk
 
 texts = st.sampled_from(
@@ -80,8 +82,33 @@ values = st.recursive(
     max_leaves=6,
 )
 keys = st.sampled_from([*KEYS, "p", "p", "p", "p", "q", "q", "q"])
-properties = st.dictionaries(keys, values, min_size=1, max_size=4)
-few = st.dictionaries(st.sampled_from(["p", "q"]), scalars, max_size=1)
+# Properties of one type each, as models make them, and beside them values of any kind.
+few = st.fixed_dictionaries(
+    {"n": numbers, "s": texts}, optional={"p": scalars, "on": st.booleans()}
+)
+typed = st.fixed_dictionaries(
+    {"n": numbers, "s": texts},
+    optional={
+        "on": st.booleans(),
+        "list": st.lists(scalars, max_size=3),
+        "tags": st.dictionaries(st.just("the key"), texts),
+        "part": st.fixed_dictionaries({"n": numbers, "s": texts, "$metadata": st.just({})}),
+    },
+)
+properties = st.builds(
+    lambda known, free: {**known, **free}, typed, st.dictionaries(keys, values, max_size=3)
+)
+NUMBERS_AT = [("n",), ("n",), ("part", "n")]
+TEXTS_AT = [
+    ("s",),
+    ("s",),
+    ("part", "s"),
+    ("tags", "the key"),
+    ("$dtId",),
+    ("$relationshipId",),
+    ("$metadata", "n", "lastUpdateTime"),
+]
+TYPED_AT = [*NUMBERS_AT, *TEXTS_AT, ("on",), ("list",), ("tags",), ("part",), ("$metadata",)]
 
 
 @st.composite
@@ -92,7 +119,7 @@ def graphs(draw: st.DrawFn, kind: str) -> TwinGraph:
     present = IDS[: draw(st.sampled_from([5, 5, 4, 2] if follows else [3, 2, 1, 0]))]
     bag = few if follows else properties
     for twin_id in present:
-        metadata = {"$model": draw(st.sampled_from(MODEL_IDS))}
+        metadata = {"$model": draw(st.sampled_from(MODEL_IDS)), "n": {"lastUpdateTime": "2026-01"}}
         graph.put_twin({"$dtId": twin_id, **draw(bag), "$metadata": metadata})
     ends = st.sampled_from([*present, *present, *IDS])  # now and then one that is missing
     for number in range(draw(st.sampled_from([EDGE_MAX, EDGE_MAX, 5] if follows else [3, 2, 0]))):
@@ -108,6 +135,7 @@ def graphs(draw: st.DrawFn, kind: str) -> TwinGraph:
     return graph
 
 
+@cache
 def paths(names: tuple[str, ...]) -> st.SearchStrategy[Path]:
     fixed = st.sampled_from(
         [
@@ -120,28 +148,60 @@ def paths(names: tuple[str, ...]) -> st.SearchStrategy[Path]:
             ("$relationshipName", "p"),
         ]
     )
-    tails = st.tuples(keys) | st.tuples(keys) | st.tuples(keys, keys) | fixed
+    tails = st.tuples(keys) | st.tuples(keys, keys) | fixed | st.sampled_from(TYPED_AT)
+    return _behind(names, tails)
+
+
+def _behind(
+    names: tuple[str, ...], tails: st.SearchStrategy[tuple[str, ...]]
+) -> st.SearchStrategy[Path]:
     if not names:
         return tails.map(Path)
     return st.builds(lambda name, tail: Path((name, *tail)), st.sampled_from(names), tails)
 
 
+def typed_predicates(names: tuple[str, ...]) -> list[st.SearchStrategy[Any]]:
+    """Return predicates whose path mostly leads to a value of the type they ask for."""
+    number_at = _behind(names, st.sampled_from(NUMBERS_AT))
+    text_at = _behind(names, st.sampled_from(TEXTS_AT))
+    truth_at = _behind(names, st.just(("on",)))
+    comparators = st.sampled_from(Comparator)
+    numbers_in = st.lists(numbers, min_size=1, max_size=3)
+    texts_in = st.lists(texts, min_size=1, max_size=3)
+    return [
+        st.builds(Comparison, number_at, comparators, numbers),
+        st.builds(Comparison, text_at, comparators, texts | st.just("2026")),
+        st.builds(Comparison, truth_at, comparators, st.booleans()),
+        st.builds(Membership, number_at, numbers_in.map(tuple), st.booleans()),
+        st.builds(Membership, text_at, texts_in.map(tuple), st.booleans()),
+        st.builds(TextCheck, st.sampled_from(TextTest), text_at, texts),
+        st.builds(TypeCheck, st.sampled_from(TypeTest), _behind(names, st.sampled_from(TYPED_AT))),
+    ]
+
+
 def conditions(query: Query) -> st.SearchStrategy[Condition]:
     """Return conditions on the names of a query whose projection and WHERE are still open."""
-    path = paths(query.aliases)
+    return _conditions(query.twin_aliases, query.relationship_aliases, query.collection)
+
+
+@cache  # to make and check them takes longer than to draw from them
+def _conditions(
+    twins: tuple[str, ...], edges: tuple[str, ...], collection: Collection
+) -> st.SearchStrategy[Condition]:
+    names = (*twins, *edges)
+    path = paths(names)
     several = st.lists(scalars, min_size=1, max_size=3).map(tuple)
     predicates: list[st.SearchStrategy[Any]] = [
         st.builds(Comparison, path, st.sampled_from(Comparator), scalars),
         st.builds(Membership, path, several, st.booleans()),
         st.builds(TypeCheck, st.sampled_from(TypeTest), path),
         st.builds(TextCheck, st.sampled_from(TextTest), path, texts),
+        *typed_predicates(names),
     ]
-    off_edges = [alias for alias in query.aliases or ("",) if not query.is_edge(alias)]
-    if off_edges:
-        predicates.append(st.builds(ArrayContains, paths(tuple(filter(None, off_edges))), scalars))
-    if query.collection is Collection.TWINS and (query.twin_aliases or query.match is None):
-        own = [*query.twin_aliases] + ([""] if len(query.twin_aliases) < 2 else [])
-        alias = st.sampled_from(own)
+    if collection is Collection.TWINS:
+        array_at = _behind(twins, st.just(("list",))) | paths(twins)
+        predicates.append(st.builds(ArrayContains, array_at, scalars))
+        alias = st.sampled_from([*twins] + ([""] if len(twins) < 2 else []))
         predicates.append(st.builds(OfModel, st.sampled_from(MODEL_IDS), alias, st.booleans()))
     return st.recursive(
         st.one_of(predicates),
@@ -156,8 +216,7 @@ def conditions(query: Query) -> st.SearchStrategy[Condition]:
 
 @st.composite
 def segments(draw: st.DrawFn, *, alias: str, hops_left: int) -> Segment:
-    low = draw(st.integers(1, max(1, min(2, hops_left))))
-    high = draw(st.integers(low, max(low, min(4, hops_left))))
+    low, high = draw(st.sampled_from([h for h in HOPS if h[1] <= max(1, hops_left)]))
     names = draw(st.sampled_from([(), ("n",), ("n", "m"), ("n", "n")]))
     own = draw(st.sampled_from(["", alias])) if high == 1 else ""
     return Segment(draw(st.sampled_from(Direction)), own, names, low, high)
@@ -180,7 +239,7 @@ def matches(draw: st.DrawFn) -> Match:
 @st.composite
 def joins(draw: st.DrawFn) -> tuple[Join, ...]:
     twins, found = ["T"], []
-    for number in range(draw(st.integers(1, 3))):
+    for number in range(draw(st.sampled_from([1, 1, 2, 2, 3, 5]))):
         alias = draw(st.sampled_from(["", f"R{number}"]))
         relation = draw(st.sampled_from(RELATIONS))
         found.append(Join(f"C{number}", draw(st.sampled_from(twins)), relation, alias))
@@ -219,8 +278,7 @@ def queries(draw: st.DrawFn, kind: str) -> Query:
         item = st.sampled_from(wholes) | paths_of if wholes else paths_of
         named = st.builds(Projected, item, st.sampled_from(["", "x", "SELECT", "p"]))
         projection = tuple(draw(st.lists(named, min_size=1, max_size=3)))
-    # which rows TOP keeps is promised for one collection only
-    top = None if follows else draw(st.sampled_from([None, None, 1, 3]))
+    top = draw(st.sampled_from([None, None, None, 1, 3]))
     return replace(query, projection=projection, top=top, where=where)
 
 

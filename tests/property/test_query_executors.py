@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -21,14 +22,19 @@ def check_agreement(graph: TwinGraph, query: Query, page: int = ALL) -> None:
     check(query)
     expected = [json.dumps(row) for row in in_memory(query, graph, MODELS)]
     found = [json.dumps(row) for row in in_sqlite(query, graph, MODELS, page=page)]
-    if query.match is not None:
+    if query.match is not None and query.top is not None:
+        # which rows of a MATCH stand first is not promised
+        whole = in_memory(replace(query, top=None), graph, MODELS)
+        assert Counter(found) <= Counter(json.dumps(row) for row in whole)
+        assert len(found) == len(expected)
+    elif query.match is not None:
         assert Counter(found) == Counter(expected)
     else:
         assert found == expected
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.data())
 def test_both_executors_give_the_same_rows(kind: str, data: st.DataObject) -> None:
     check_agreement(data.draw(graphs(kind)), data.draw(queries(kind)))
@@ -43,7 +49,7 @@ def test_pages_put_together_are_the_whole_answer(kind: str, data: st.DataObject)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1_800)
+@pytest.mark.timeout(3_600)
 @settings(max_examples=10_000, deadline=None)
 @given(any_cases)
 def test_both_executors_give_the_same_rows_ten_thousand_times(

@@ -84,9 +84,9 @@ def from_match(match: Match, anchors: Mapping[str, frozenset[str]]) -> From:
     """Return what a MATCH reads from; ``anchors`` are the ids that fixed twins can have."""
     fixed = (i for i, node in enumerate(match.nodes) if node in anchors)
     first = next(fixed, 0)
-    ids = anchors.get(match.nodes[first])
-    parameters: list[Any] = sorted(ids) if ids is not None else []
-    among = f" WHERE t.id IN ({_marks(len(parameters))})" if ids is not None else ""
+    starts = anchors.get(match.nodes[first])
+    parameters: list[Any] = sorted(starts) if starts is not None else []
+    among = f" WHERE t.id IN ({_marks(len(parameters))})" if starts is not None else ""
     parts = [f"w0(n{first}, p{first}) AS (SELECT t.id, t.pk FROM twins AS t{among})"]
     walk = _Walk([f"n{first}", f"p{first}"])
     for number, step in enumerate(_steps(match, first)):
