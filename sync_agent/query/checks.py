@@ -34,6 +34,8 @@ from sync_agent.query.tree import (
 
 JOINS_MAX = 5
 OPERATORS_MAX = 50
+PATTERN_MAX = 30
+"""Relationships of a pattern; the service documents no bound, and none is needed that long."""
 
 
 def check(query: Query) -> None:
@@ -138,7 +140,13 @@ def _check_limits(query: Query) -> None:
             f"{operators} AND and OR, the most is {OPERATORS_MAX}",
             remedy="use IN for several values of one property, or several queries",
         )
-    for segment in query.match.segments if query.match else ():
+    segments = query.match.segments if query.match else ()
+    if len(segments) > PATTERN_MAX:
+        raise QueryError(
+            f"{len(segments)} relationships in a pattern, the most is {PATTERN_MAX}",
+            remedy="ask for several hops at once, such as -[:name*..5]->",
+        )
+    for segment in segments:
         if segment.alias and segment.hops_max > 1:
             raise QueryError(
                 f"{segment.alias!r} stands for one relationship and cannot be used with several"

@@ -20,7 +20,7 @@ Tables: ``twins(pk, id, model, document)`` and
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -32,6 +32,8 @@ from sync_agent.stub.adt.lowering_match import From, from_match
 from sync_agent.twins.twin import Document
 
 Row = Sequence[Any]
+JOINED_MAX = 64
+"""Tables SQLite takes in one join; a pattern and what its conditions read are kept apart beyond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,11 @@ def lower(query: Query, models_of: ModelsOf) -> Lowered:
     if query.where is not None:
         conditions.append(writer.write(query.where))
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    where = "".join(j for t, j in source.joins.items() if f"{t}." in where) + where
+    joins = [join for table, join in source.joins.items() if f"{table}." in where]
+    where = "".join(joins) + where
+    if source.width + len(joins) > JOINED_MAX:
+        found = f"{source.head.rstrip()}, found AS MATERIALIZED (SELECT * FROM {source.text}) "
+        source = replace(source, head=found, text="found AS w")
     parameters += writer.parameters
     if is_count:
         sql = f"{source.head}SELECT count(*) FROM {source.text}{where}"

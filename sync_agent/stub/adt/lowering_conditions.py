@@ -38,6 +38,9 @@ from sync_agent.query.tree import (
 ModelsOf: TypeAlias = Callable[[str, bool], Sequence[str]]
 """Gives the ids of all models that are of a model (second argument: exactly)."""
 
+MARKED_MODELS_MAX = 100
+"""Beyond it the models of an IS_OF_MODEL are one value: SQLite bounds the values of a statement."""
+
 _TWIN_COLUMNS: Final[Mapping[tuple[str, ...], str]] = {
     ("$dtId",): "id",
     ("$metadata", "$model"): "model",
@@ -105,7 +108,11 @@ class ConditionWriter:
 
     def _of_model(self, test: OfModel) -> str:
         name = test.alias or next(iter(self._query.twin_aliases), "")
-        ids = ", ".join(map(self._mark, self._models_of(test.model, test.exact)))
+        models = self._models_of(test.model, test.exact)
+        if len(models) <= MARKED_MODELS_MAX:
+            ids = ", ".join(map(self._mark, models))
+        else:
+            ids = f"SELECT value FROM json_each({self._mark(json.dumps(models))})"
         return f"({self._tables[name]}.model IN ({ids}))"
 
     def _type_check(self, test: TypeCheck) -> str:

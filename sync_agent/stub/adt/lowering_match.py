@@ -32,7 +32,8 @@ class From:
     in order. ``tables`` maps a name of the query to its table's name in SQL. ``order`` are the
     columns that put the rows in a fixed order, where they do not come in one. ``keys`` are the keys
     of tables' rows and ``ids`` the ids of twins, by table, where they are known without it, and
-    ``joins`` what brings such a table in when it is needed.
+    ``joins`` what brings such a table in when it is needed. ``width`` counts the tables ``text``
+    comes down to.
     """
 
     head: str
@@ -43,6 +44,7 @@ class From:
     keys: Mapping[str, str] = field(default_factory=dict)
     ids: Mapping[str, str] = field(default_factory=dict)
     joins: Mapping[str, str] = field(default_factory=dict)
+    width: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,8 @@ def from_match(match: Match, anchors: Mapping[str, frozenset[str]]) -> From:
             joins[f"r{i}"] = f" CROSS JOIN relationships AS r{i} ON r{i}.pk = w.e{i}"
     head = f"WITH RECURSIVE {', '.join(parts)} "
     text = f"w{len(match.segments)} AS w"
-    return From(head, text, tuple(parameters), tables, (), keys, ids, joins)
+    width = 1 + 2 * len(match.segments)
+    return From(head, text, tuple(parameters), tables, (), keys, ids, joins, width)
 
 
 def _steps(match: Match, first: int) -> Iterator[_Step]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sync_agent.errors import QueryError
-from sync_agent.query.checks import OPERATORS_MAX, anchors, check, predicates
+from sync_agent.query.checks import OPERATORS_MAX, PATTERN_MAX, anchors, check, predicates
 from sync_agent.query.parser import parse
 
 JOIN = "SELECT C FROM DIGITALTWINS T JOIN C RELATED T.has WHERE "
@@ -18,6 +18,15 @@ def test_fifty_operators_are_allowed_and_one_more_is_not() -> None:
     check(parse(text(OPERATORS_MAX)))
     with pytest.raises(QueryError, match="51 AND and OR, the most is 50"):
         check(parse(text(OPERATORS_MAX + 1)))
+
+
+def test_a_pattern_has_thirty_relationships_at_most() -> None:
+    def text(parts: int) -> str:
+        return f"SELECT a FROM DIGITALTWINS MATCH (a){'-[]->()' * parts} WHERE a.$dtId = 'x'"
+
+    check(parse(text(PATTERN_MAX)))
+    with pytest.raises(QueryError, match="31 relationships in a pattern, the most is 30"):
+        check(parse(text(PATTERN_MAX + 1)))
 
 
 def test_a_long_list_is_allowed_because_the_explorer_sends_one() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import apsw
 import pytest
 
-from sync_agent.query.checks import check
+from sync_agent.query.checks import OPERATORS_MAX, PATTERN_MAX, check
 from sync_agent.query.parser import parse
 from sync_agent.stub.adt.lowering import Lowered, lower
 from sync_agent.stub.adt.store import TwinDb
@@ -140,6 +140,28 @@ def test_the_widest_pattern_of_the_language_is_one_statement_sqlite_takes(db: Tw
     pattern = "(a)" + "".join(f"-[*..10]->(b{i})" for i in range(8))
     text = f"SELECT COUNT() FROM DIGITALTWINS MATCH {pattern} WHERE a.$dtId = 'n490'"
     assert rows(db, text) == [{"COUNT": 9}]  # 9 edges behind n490, 8 parts: 8 + 1 of 9 edges
+
+
+def test_the_longest_pattern_with_the_most_conditions_is_one_statement_sqlite_takes(
+    db: TwinDb,
+) -> None:
+    pattern = "(a)" + "".join(f"-[r{i}:next]->(b{i})" for i in range(PATTERN_MAX))
+    every = "".join(f" AND IS_DEFINED(b{i}.i) AND b{i}.i > {i}" for i in range(OPERATORS_MAX // 2))
+    text = f"SELECT b29.i, r7 FROM DIGITALTWINS MATCH {pattern} WHERE a.$dtId = 'n1'{every}"
+    ((row),) = rows(db, text)
+    assert (row["i"], row["r7"]["$sourceId"]) == (31, "n8")
+    names = ", ".join(f"b{i}, r{i}" for i in range(PATTERN_MAX))
+    text = f"SELECT a, {names} FROM DIGITALTWINS MATCH {pattern} WHERE a.$dtId = 'n1'"
+    assert len(rows(db, text)[0]) == 1 + 2 * PATTERN_MAX
+
+
+def test_any_number_of_models_can_be_asked_for_at_once(db: TwinDb) -> None:
+    many = [f"dtmi:net:M{i};1" for i in range(10_000)]
+    text = "SELECT COUNT() FROM DIGITALTWINS WHERE " + " OR ".join(
+        f"IS_OF_MODEL('dtmi:net:Any;{i + 1}')" for i in range(50)
+    )
+    query = lower(parse(text), lambda of, exact: [*many, "dtmi:net:Node;1"])
+    assert db.select(query.sql, query.parameters) == [(500,)]
 
 
 def test_the_deepest_condition_of_the_language_is_one_sqlite_takes(db: TwinDb) -> None:
