@@ -13,6 +13,8 @@ import pytest
 from sync_agent.errors import QueryError
 from sync_agent.query.checks import check
 from sync_agent.query.parser import parse
+from sync_agent.query.tokens import tokenize
+from sync_agent.query.tree import Collection, Comparator, Direction, TextTest, TypeTest
 from sync_agent.twins.graph import TwinGraph
 from tests.unit.query.executors import in_memory, in_sqlite
 
@@ -29,6 +31,27 @@ def cases(*, refused: bool) -> list[Any]:
                 name = f"{path.stem}: {case.get('says', case['query'])}"
                 found.append(pytest.param(case, path.stem == "match", id=name))
     return found
+
+
+LANGUAGE = (
+    *("SELECT", "FROM", "WHERE", "TOP", "COUNT", "AS", "JOIN", "RELATED", "MATCH", "AND", "OR"),
+    *("NOT", "IN", "NIN", "EXACT", "TRUE", "FALSE", "NULL", "IS_OF_MODEL", "ARRAY_CONTAINS"),
+    *Collection,
+    *TypeTest,
+    *TextTest,
+    *Comparator,
+    *Direction,
+)
+
+
+@pytest.mark.parametrize("word", LANGUAGE)
+def test_every_word_of_the_language_has_an_example(word: str) -> None:
+    texts = [case.values[0]["query"] for case in cases(refused=False)]
+    found = [t.text.upper() for text in texts for t in tokenize(text)]
+    if word in tuple(Direction):
+        assert any(word in text.replace(" ", "") for text in texts)
+    else:
+        assert found.count(word) >= 2, found
 
 
 @pytest.mark.parametrize("execute", [in_memory, in_sqlite])
