@@ -4,11 +4,11 @@ Each ``w`` holds the paths found so far: the twin at every node reached, its id 
 its key (``p0``, ...), and the key of the edge of every segment of one hop (``e0``, ...). A segment
 of several hops walks in a recursive expression ``h`` of its own and notes the keys of its edges as
 text (``used``: ``/3/17/``). No path uses an edge twice, so each new edge is compared with those
-before it, unless their names say that they differ. The walk starts at a node whose ``$dtId`` is
-fixed, wherever it stands in the pattern, and goes right from there, then left; CROSS JOIN keeps
-SQLite to that order, and rows come in it, so that a page ends the walk as soon as it is full.
-Work grows with the number of paths, as the pattern asks; whoever runs the statement bounds its
-time.
+before it, unless their names say that they differ. The walk starts at the node whose ``$dtId`` is
+fixed to the fewest, wherever it stands in the pattern, and goes right from there, then left; CROSS
+JOIN keeps SQLite to that order, and rows come in it, so that a page ends the walk as soon as it is
+full. Work grows with the number of paths, as the pattern asks; whoever runs the statement bounds
+its time.
 """
 
 # ruff: noqa: S608 - only marks, numbers and this module's own words are put into SQL
@@ -85,7 +85,7 @@ class _Walk:
 def from_match(match: Match, anchors: Mapping[str, frozenset[str]]) -> From:
     """Return what a MATCH reads from; ``anchors`` are the ids that fixed twins can have."""
     fixed = (i for i, node in enumerate(match.nodes) if node in anchors)
-    first = next(fixed, 0)
+    first = min(fixed, key=lambda i: len(anchors[match.nodes[i]]), default=0)
     starts = anchors.get(match.nodes[first])
     parameters: list[Any] = sorted(starts) if starts is not None else []
     among = f" WHERE t.id IN ({_marks(len(parameters))})" if starts is not None else ""

@@ -105,6 +105,13 @@ def test_a_statement_is_prepared_once_however_often_it_runs(db: TwinDb, text: st
         db._db.authorizer = None
 
 
+def test_a_search_starts_at_the_twin_that_is_fixed_to_the_fewest(db: TwinDb) -> None:
+    text = "SELECT b.i FROM DIGITALTWINS MATCH (a)-[]->(b)-[]->(c) WHERE"
+    text += " a.$dtId IN ['n1', 'n2', 'n3'] AND c.$dtId = 'n4'"
+    assert lowered(db, text).parameters[0] == "n4"
+    assert rows(db, text) == [{"i": 3}]
+
+
 def test_the_id_of_a_node_is_known_without_its_twin(db: TwinDb) -> None:
     text = "SELECT b FROM DIGITALTWINS MATCH (a)-[]->(b) WHERE a.$dtId = 'n3' AND b.$dtId = 'n4'"
     assert "SEARCH t0" not in plan(db, text)
