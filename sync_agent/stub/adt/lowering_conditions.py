@@ -6,7 +6,8 @@ another type or not there: so a text is never a number, and true is never 1. Tex
 bytes in UTF-8, which is by code point; integers and doubles compare exactly. Paths to ids, ends,
 names and models read the columns of that name, which have indexes.
 
-Prefixes and suffixes are compared as bytes because SQLite's substr() of a text stops at U+0000.
+Prefixes and suffixes are compared as bytes because SQLite's substr() of a text stops at U+0000,
+behind or before a byte that is cut off again because its substr() of no bytes is NULL.
 """
 
 # ruff: noqa: S608 - only marks and this module's own words are put into SQL, never a value
@@ -139,8 +140,12 @@ class ConditionWriter:
         if test.test is TextTest.CONTAINS:
             return f"(instr({value}, {self._mark(test.text)}) > 0)"
         sought = test.text.encode()
-        cut = f"1, {len(sought)}" if test.test is TextTest.STARTSWITH else f"-{len(sought)}"
-        return f"(substr(CAST({value} AS BLOB), {cut}) = {self._mark(sought)})"
+        size = len(sought)
+        if test.test is TextTest.STARTSWITH:
+            cut = f"substr(CAST('.' || {value} AS BLOB), 2, {size})"
+        else:
+            cut = f"substr(CAST({value} || '.' AS BLOB), {-size - 1}, {size})"
+        return f"({cut} = {self._mark(sought)})"
 
     def _array_contains(self, test: ArrayContains) -> str:
         kind = f"json_type({self._place(test.path)})"
