@@ -216,6 +216,17 @@ def cases(draw: st.DrawFn) -> tuple[Graph, str, list[Document]]:
         source = f"a {joins_of(related)}"
         bindings = list(oracle.joined("a", related, twins, edges))
     where = anchored(draw, names, variables)
+    return (twins, edges), *written(source, names, variables, where, bindings)
+
+
+def written(
+    source: str,
+    names: list[str],
+    variables: list[str],
+    where: Condition,
+    bindings: list[Binding],
+) -> tuple[str, list[Document]]:
+    """Return the text of a query for the ids of all it names, and its rows."""
     standing = [bound for bound in bindings if oracle.truth(where, bound) == oracle.TRUE]
     ids = [f"{name}.$dtId AS {name}" for name in names]
     ids += [f"{name_of(name)}.$relationshipId AS {name_of(name)}" for name in variables]
@@ -225,7 +236,7 @@ def cases(draw: st.DrawFn) -> tuple[Graph, str, list[Document]]:
         for bound in standing
     ]
     text = f"SELECT {', '.join(ids)} FROM DIGITALTWINS {source} WHERE {condition_of(where)}"
-    return (twins, edges), text, rows
+    return text, rows
 
 
 def check_agreement(case: tuple[Graph, str, list[Document]]) -> None:
@@ -236,6 +247,38 @@ def check_agreement(case: tuple[Graph, str, list[Document]]) -> None:
     for execute in (in_memory, in_sqlite):
         found = Counter(json.dumps(row) for row in execute(query, graph, MODELS))
         assert found == expected, (execute.__name__, text)
+
+
+# A cycle, two ways from one twin to another, a loop, and a relationship whose target is gone.
+WALKS = [
+    ("t0", "n", "t1"),
+    ("t0", "m", "t1"),
+    ("t1", "n", "t2"),
+    ("t2", "n", "t0"),
+    ("t1", "n", "t1"),
+    ("t2", "m", "nobody"),
+]
+
+
+@pytest.mark.parametrize("words", HOPS)
+@pytest.mark.parametrize("direction", ["->", "<-", "-"])
+@pytest.mark.parametrize("then", ["", "->", "<-", "-"])
+def test_each_direction_and_range_of_hops_leads_where_every_fitting_path_leads(
+    words: str, direction: str, then: str
+) -> None:
+    twins = [{"$dtId": f"t{i}", "$metadata": {"$model": MODEL_IDS[0]}} for i in range(3)]
+    edges = [
+        {"$relationshipId": str(i), "$sourceId": s, "$relationshipName": n, "$targetId": t}
+        for i, (s, n, t) in enumerate(WALKS)
+    ]
+    parts = (Part(direction, "", (), HOPS[words]),) + ((Part(then, "r"),) if then else ())
+    pattern = Pattern(("a", "b", "c") if then else ("a", "b"), parts)
+    anchor = ("IN", ("a", "$dtId"), ("t0", "t1", "t2"))
+    names, variables = sorted(set(pattern.nodes)), ["r"] if then else []
+    bindings = list(oracle.matched(pattern, twins, edges))
+    assert bindings
+    source = f"MATCH {pattern_of(pattern)}"
+    check_agreement(((twins, edges), *written(source, names, variables, anchor, bindings)))
 
 
 @settings(max_examples=40, deadline=None)
