@@ -70,7 +70,7 @@ def test_operations_and_query_units_are_billed(plane: Plane) -> None:
     plane.put("a", label="x" * 3000)
     plane.ask("POST", "/query", {"query": "SELECT COUNT() FROM digitaltwins"})
     billed = log(plane)["billed"]
-    assert billed == {"operations": 4 + 1, "queryUnits": 2.89, "messages": 0}
+    assert billed == {"operations": 4 + 1, "queryUnits": 2.87, "messages": 0}
 
 
 def test_what_is_throttled_is_not_billed(plane: Plane) -> None:
