@@ -92,7 +92,7 @@ def test_a_line_that_cannot_be_read_is_told_with_its_place(
     ("old", "new", "said"),
     [
         ('"{site}"', '"{sight}"', "mapping.toml:4: twin[1].id: sites.csv has no column 'sight'"),
-        ("columns =", "colums =", "mapping.toml:6: twin[1].colums: is not a key there is"),
+        ("columns =", "column =", "mapping.toml:6: twin[1].column: is not a key there is"),
     ],
 )
 def test_a_mapping_that_does_not_fit_is_told_before_any_plan(

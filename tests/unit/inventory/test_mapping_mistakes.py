@@ -48,7 +48,7 @@ def test_the_mapping_itself_is_sound() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "line", "said"),
     [
-        ("columns =", "colums =", 5, "twin[1].colums: is not a key there is, did you mean columns"),
+        ("columns =", "column =", 5, "twin[1].column: is not a key there is, did you mean columns"),
         ('id = "{site}"', "id = 5", 3, "twin[1].id: must be text"),
         ('id = "{site}"', 'id = "{site}', 3, "is not TOML: Illegal character"),
         ('id = "{site}"', 'id == "{site}"', 3, "is not TOML: Invalid value"),
