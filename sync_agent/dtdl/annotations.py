@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from sync_agent.dtdl.metamodel import metamodel
 from sync_agent.dtdl.nodes import Node
 from sync_agent.dtdl.quantities import ALIASES
+from sync_agent.dtdl.terms import term_of
 
 Finding = tuple[str, Node, str]
 """Code, the annotating element, and the message."""
@@ -32,7 +33,7 @@ def check_annotations(interface: Node) -> Iterator[Finding]:
         if sibling is None:
             continue
         meets_here = id(node) in mine or id(sibling) in mine
-        key = (sibling.name, str(node.literals.get("overrides", "")))
+        key = (sibling.name, _overridden(node))
         if key[1] and overridden.setdefault(key, node) is not node and id(node) in mine:
             message = f"{node.name} and {overridden[key].name} both override {key[1]} of {key[0]}"
             yield "multipleReference", node, message
@@ -58,11 +59,15 @@ def _between(node: Node, sibling: Node) -> Iterator[Finding]:
         message = f"{node.name} annotates {sibling.name}, which is an annotation itself"
         yield "disallowedType", node, message
     elif "overrides" in node.literals:
-        yield from _overrides(node, sibling, str(node.literals["overrides"]))
+        yield from _overrides(node, sibling, _overridden(node))
+
+
+def _overridden(node: Node) -> str:
+    return term_of(str(node.literals.get("overrides", "")), node.context)
 
 
 def _overrides(node: Node, sibling: Node, name: str) -> Iterator[Finding]:
-    added = {slot for supplement in sibling.supplements for slot in supplement.slot_names}
+    added = {slot for supplement in sibling.supplements for slot in supplement.slots}
     if name in metamodel(sibling.context.version).classes[sibling.kind].slots:
         message = f"{node.name} overrides {name} of {sibling.name}, which no added type brings"
         yield "matchingPropertyNotSupplemental", node, message

@@ -23,7 +23,7 @@ from sync_agent.dtdl.elements import (
 from sync_agent.dtdl.extensions import CENTRAL_FIELDS
 from sync_agent.dtdl.metamodel import GEOMETRIES
 from sync_agent.dtdl.nodes import Node
-from sync_agent.dtdl.quantities import ALIASES, FAMILY_NAMES, family_of_unit
+from sync_agent.dtdl.quantities import FAMILY_NAMES, PREFIX_FAMILIES, members
 
 
 def interface_of(node: Node) -> Interface:
@@ -121,16 +121,14 @@ def _semantic_types(node: Node) -> tuple[str, ...]:
 
 
 def _unit(node: Node) -> str:
-    return str(node.literals.get("unit", ""))
+    return next((unit.kind for unit in node.held("unit")), "")
 
 
 def _predefined(term: str) -> Schema:
     if term in GEOMETRIES:
         return Geometry(term)
-    if term in FAMILY_NAMES:
-        wanted, units = ALIASES.get(term, term), family_of_unit(later=True)
-        of_family = tuple(unit for unit, family in units.items() if family == wanted)
-        return EnumSchema(Primitive.STRING, of_family)
+    if term in FAMILY_NAMES or term in PREFIX_FAMILIES:
+        return EnumSchema(Primitive.STRING, members(term))
     if term in CENTRAL_FIELDS:
         return ObjectSchema(dict.fromkeys(CENTRAL_FIELDS[term], Primitive.DOUBLE))
     return Primitive(term)

@@ -33,9 +33,22 @@ COMMAND_TYPES = ("asynchronous", "synchronous")
 CONTENTS = ("Command", "Component", "Property", "Relationship", "Telemetry")
 COMPLEX_SCHEMAS = ("Array", "Enum", "Map", "Object")
 PRIMITIVE_CLASSES = tuple(name[0].upper() + name[1:] for name in PRIMITIVES)
+PREDEFINED: Mapping[str, str] = {
+    **dict(zip(PRIMITIVES, PRIMITIVE_CLASSES, strict=True)),
+    **dict.fromkeys(GEOMETRIES, "Object"),
+    **dict.fromkeys(COMMAND_TYPES, "CommandType"),
+}
+"""The elements that the language itself defines, by their term: the class of each."""
 ABSTRACT_CLASSES = frozenset({
     "ComplexSchema", "Content", "Entity", "NamedEntity", "NumericSchema", "PrimitiveSchema",
-    "Schema", "SchemaField", "TemporalSchema", *PRIMITIVE_CLASSES,
+    "Schema", "SchemaField", "TemporalSchema",
+})  # fmt: skip
+# Classes that have elements, but none that a model may write.
+BUILT_IN_CLASSES = frozenset({"CommandType", *PRIMITIVE_CLASSES})
+_EXTENSIBLE_CLASSES = frozenset({"LatentType", "NamedLatentType", "Unit", "UnitAttribute"})
+_LATER_CLASSES = frozenset({
+    "Byte", "Bytes", "Decimal", "Short", "UnsignedByte", "UnsignedInteger", "UnsignedLong",
+    "UnsignedShort", "Uuid",
 })  # fmt: skip
 
 
@@ -46,8 +59,10 @@ class Holds(Enum):
     LANGUAGE_MAP = auto()
     BOOLEAN = auto()
     INTEGER = auto()
+    NUMBER = auto()
     ENUM_VALUE = auto()
     IDENTIFIER = auto()
+    IRI = auto()
     DURATION = auto()
     ELEMENT = auto()
 
@@ -57,9 +72,10 @@ class Slot:
     """One JSON property of an element class (None: no limit).
 
     ``classes`` are the classes an element in it may have, ``terms`` the only terms it takes where
-    there is such a list, ``by_reference`` that what it holds must have an identifier,
+    there is such a list, ``by_reference`` that what it holds must have an identifier, ``named``
+    that it must be named and cannot be written out, ``units`` the family of what it names,
     ``same_version`` that it may not be of an earlier language version, as otherwise it may,
-    ``predefined`` that it takes the schemas the language defines, ``top`` that it is the document,
+    ``top`` that it is the document,
     ``unique`` which properties tell elements in it apart, ``distinct`` that its value does so.
     """
 
@@ -69,8 +85,9 @@ class Slot:
     classes: tuple[str, ...] = ()
     terms: tuple[str, ...] = ()
     by_reference: bool = False
+    named: bool = False
+    units: str = ""
     same_version: bool = False
-    predefined: bool = False
     top: bool = False
     length_max: int | None = None
     count_min: int = 0
@@ -154,8 +171,16 @@ def metamodel(version: int) -> Metamodel:
     """Return the tables of a language version, which must be one of ``VERSIONS``."""
     classes = {c.name: c for c in _classes(version)}
     slots = {name for c in classes.values() for name in c.slots}
-    terms = {*classes, *ABSTRACT_CLASSES, *slots, *PRIMITIVES, *GEOMETRIES, *COMMAND_TYPES}
-    return Metamodel(classes, frozenset(terms | _FURTHER_TERMS))
+    terms = {*classes, *ABSTRACT_CLASSES, *BUILT_IN_CLASSES, *slots, *PREDEFINED}
+    return Metamodel(classes, frozenset(terms | _FURTHER_TERMS[version]))
+
+
+@cache
+def class_names() -> frozenset[str]:
+    """Return the names of the classes of all versions of DTDL, in this library or not."""
+    known = {name for version in VERSIONS for name in metamodel(version).classes}
+    others = ABSTRACT_CLASSES | BUILT_IN_CLASSES | _EXTENSIBLE_CLASSES | _LATER_CLASSES
+    return frozenset(known | others)
 
 
 def _classes(version: int) -> list[ElementClass]:
@@ -167,7 +192,7 @@ def _classes(version: int) -> list[ElementClass]:
     }
     name = Slot(Holds.TEXT, required=True, length_max=limits.name, pattern=NAME)
     named = {**texts, "name": name}
-    schema = Slot(Holds.ELEMENT, required=True, classes=COMPLEX_SCHEMAS, predefined=True)
+    schema = Slot(Holds.ELEMENT, required=True, classes=(*COMPLEX_SCHEMAS, *PRIMITIVE_CLASSES))
     writable = Slot(Holds.BOOLEAN)
     payload = {**named, "schema": schema}
     requests = ("CommandPayload", "CommandPayload") if version == 2 else _REQUESTS
@@ -189,7 +214,13 @@ def _classes(version: int) -> list[ElementClass]:
             "Command",
             {
                 **named,
-                "commandType": Slot(Holds.ELEMENT, terms=COMMAND_TYPES),
+                "commandType": Slot(
+                    Holds.ELEMENT,
+                    classes=("CommandType",),
+                    terms=COMMAND_TYPES,
+                    by_reference=True,
+                    same_version=True,
+                ),
                 "request": Slot(Holds.ELEMENT, classes=requests[:1], same_version=True),
                 "response": Slot(Holds.ELEMENT, classes=requests[1:], same_version=True),
             },
@@ -199,7 +230,16 @@ def _classes(version: int) -> list[ElementClass]:
         ElementClass("Map", {**texts, **_MAP_SLOTS}),
         ElementClass(
             "MapKey",
-            {**named, "schema": Slot(Holds.ELEMENT, required=True, terms=("string",))},
+            {
+                **named,
+                "schema": Slot(
+                    Holds.ELEMENT,
+                    required=True,
+                    classes=("String",),
+                    terms=("string",),
+                    by_reference=True,
+                ),
+            },
             True,
         ),
         ElementClass("MapValue", payload, True),
@@ -274,7 +314,13 @@ def _enum_slots(limits: Limits) -> dict[str, Slot]:
             count_max=limits.enum_values,
             unique=("name", "enumValue"),
         ),
-        "valueSchema": Slot(Holds.ELEMENT, required=True, terms=("integer", "string")),
+        "valueSchema": Slot(
+            Holds.ELEMENT,
+            required=True,
+            classes=PRIMITIVE_CLASSES,
+            terms=("integer", "string"),
+            by_reference=True,
+        ),
     }
 
 
@@ -284,11 +330,11 @@ _MAP_SLOTS = {
     "mapKey": Slot(Holds.ELEMENT, required=True, classes=("MapKey",), same_version=True),
     "mapValue": Slot(Holds.ELEMENT, required=True, classes=("MapValue",), same_version=True),
 }
-_FURTHER_TERMS = {
-    "CommandPayload",
-    "CommandType",
-    "Unit",
-    "UnitAttribute",
-    "languageMajorVersion",
+_EVERYWHERE = {
+    "CommandPayload", "SemanticUnit", "Unit", "UnitAttribute", "exponent", "languageMajorVersion",
     "symbol",
+}  # fmt: skip
+_FURTHER_TERMS = {
+    2: _EVERYWHERE,
+    3: _EVERYWHERE | {"DtdlExtension", "LatentType", "NamedLatentType", "metamodel", "model"},
 }

@@ -27,7 +27,7 @@ class Node:
     """One element: ``kind`` is its class, or the term of a predefined schema.
 
     ``partition`` is the interface it stands in (an interface's own is itself); ``local`` of an
-    interface are the elements in it that have an identifier. ``top``: it is a document itself.
+    interface are the elements in it that have an identifier.
     """
 
     kind: str
@@ -35,7 +35,6 @@ class Node:
     pointer: str
     source: str
     json: Any
-    top: bool = False
     id: str = ""
     partition: Node | None = None
     supplements: tuple[Supplement, ...] = ()

@@ -299,13 +299,24 @@ FAMILIES = (
 )
 
 _PREFIX_WORDS = (
-    "atto centi deca deci deka exa exbi femto gibi giga hecto kibi kilo mebi mega micro milli nano "
+    "atto centi deci exa exbi femto gibi giga hecto kibi kilo mebi mega micro milli nano "
     "pebi peta pico tebi tera yobi yocto yotta zebi zepto zetta"
 )
-PREFIXES = frozenset(_PREFIX_WORDS.split())
+PREFIX_FAMILIES = frozenset({"BinaryPrefix", "DecimalPrefix"})
 
 ALIASES: Mapping[str, str] = {"EnergyRateUnit": "PowerUnit"}
 FAMILY_NAMES = frozenset(family.name for family in FAMILIES) | ALIASES.keys()
+
+
+def prefixes(*, later: bool) -> frozenset[str]:
+    """Return the prefixes of units; ten times is spelled in two ways, v2 has the other one."""
+    return frozenset({*_PREFIX_WORDS.split(), "deca" if later else "deka"})
+
+
+@cache
+def family_names(*, later: bool) -> frozenset[str]:
+    """Return the names of the families of units; ``later``: those beyond v2 too."""
+    return FAMILY_NAMES if later else frozenset(f.name for f in FAMILIES if f.units)
 
 
 @cache
@@ -326,3 +337,12 @@ def family_of_unit(*, later: bool) -> Mapping[str, str]:
         for family in FAMILIES
         for name in f"{family.units} {family.later_units if later else ''}".split()
     }
+
+
+def members(family: str) -> tuple[str, ...]:
+    """Return the units of a family, or the prefixes of one of the two families of prefixes."""
+    if family in PREFIX_FAMILIES:
+        binary = family == "BinaryPrefix"
+        return tuple(sorted(p for p in prefixes(later=True) if p.endswith("bi") is binary))
+    wanted = ALIASES.get(family, family)
+    return tuple(u for u, of in family_of_unit(later=True).items() if of == wanted)

@@ -8,19 +8,17 @@ JSON nests at most ``NESTING_MAX`` deep. Source: DTDL v2 and v3 specification.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from sync_agent.dtdl.contexts import CENTRAL_PREFIX, IOT_CENTRAL, Context, read_context
 from sync_agent.dtdl.diagnostics import Diagnostic
-from sync_agent.dtdl.dtmi import INTERFACE_ID_MAX, RESERVED_PREFIXES, is_dtmi, is_user_dtmi
-from sync_agent.dtdl.element_types import Types, is_irrelevant, read_types
-from sync_agent.dtdl.elements import Primitive
+from sync_agent.dtdl.dtmi import INTERFACE_ID_MAX, RESERVED_PREFIXES, is_user_dtmi
+from sync_agent.dtdl.element_types import Types, fault_of_unknown, read_types
 from sync_agent.dtdl.extensions import vocabulary
-from sync_agent.dtdl.literals import read_language_map, read_literal
+from sync_agent.dtdl.literals import read_language_map, read_literal, xsd_kind
 from sync_agent.dtdl.metamodel import (
-    GEOMETRIES,
     ID_LENGTH_MAX,
     LIMITS,
     PRIMITIVES,
@@ -29,14 +27,14 @@ from sync_agent.dtdl.metamodel import (
     metamodel,
 )
 from sync_agent.dtdl.nodes import Node, Reference
-from sync_agent.dtdl.terms import term_of
-from sync_agent.dtdl.values import check_value
+from sync_agent.dtdl.slot_limits import check_limits
+from sync_agent.dtdl.terms import definition_of, term_of
 
 NESTING_MAX = 64
 
 _TOP = Slot(Holds.ELEMENT, classes=("Interface",), by_reference=True, top=True)
-_UNIT = Slot(Holds.ELEMENT, required=True)
 _ELEMENT_KEYS = frozenset({"@context", "@id", "@type"})
+_NAME = frozenset({"name"})
 
 
 @dataclass(slots=True)
@@ -51,12 +49,12 @@ class Reader:
     source: str = ""
     model: str = ""
     interfaces: list[Node] = field(default_factory=list)
-    defined: dict[str, Node] = field(default_factory=dict)
+    defined: dict[str, str] = field(default_factory=dict)
     found: list[Diagnostic] = field(default_factory=list)
 
-    def report(self, code: str, pointer: str, message: str, remedy: str = "") -> None:
+    def report(self, code: str, pointer: str, message: str) -> None:
         """Note a finding at a place of the document that is being read."""
-        self.found.append(Diagnostic(code, message, self.model, pointer, self.source, remedy))
+        self.found.append(Diagnostic(code, message, self.model, pointer, self.source))
 
     def document(self, document: Any, source: str) -> None:
         """Read one JSON text: an interface, or an array of interfaces."""
@@ -76,7 +74,7 @@ class Reader:
             return
         context = self._context(item["@context"], None, pointer)
         if "@graph" in item:
-            self.report("topLevelGraphDisallowed", f"{pointer}/@graph", "@graph is not allowed")
+            self._graph(item["@graph"], "topLevelGraphDisallowed", f"{pointer}/@graph")
         elif "@id" not in item:
             self.report("missingTopLevelId", f"{pointer}/@id", "the model has no @id")
         elif context is not None:
@@ -113,117 +111,143 @@ class Reader:
             message = f"DTDL v{inner.version} cannot stand in a v{context.version} element here"
             self.report("disallowedVersionDefinition", pointer, message)
             return None
+        self._keywords(item, inner, pointer, top=slot.top)
+        if "@id" not in item and slot.by_reference:
+            self.report("missingRequiredId", f"{pointer}/@id", "it needs an @id")
+        named = self._is_named(item, slot, inner, pointer)
+        identifier = self._identified(item, inner, pointer)
         types = read_types(item, slot, inner, pointer, self.report)
         if types is None:
             return None
-        node = Node(types.kind, inner, pointer, self.source, item, top=slot.top)
+        node = Node(types.kind, inner, pointer, self.source, item, identifier)
         node.supplements = types.supplements
         outer_model = self.model
-        self._identify(node, slot, owner)
-        self._slots(node, types)
+        if identifier and node.kind == "Interface":
+            self.model = identifier
+        self._place(node, owner)
+        self._slots(node, types, frozenset() if named else _NAME)
         self.model = outer_model
         return node
 
-    def _identify(self, node: Node, slot: Slot, owner: Node | None) -> None:
-        given = node.json.get("@id")
-        interface = node.kind == "Interface"
-        if interface:
-            self.interfaces.append(node)
-        node.partition = node if interface or owner is None else owner.partition
-        if given is None and "@id" not in node.json:
-            if slot.by_reference:
-                message = f"the {node.kind} needs an @id"
-                self.report("missingRequiredId", f"{node.pointer}/@id", message)
-            return
-        if self._is_identifier(given, node):
-            node.id = given
-            self.model = given if interface else self.model
-            if given in self.defined:
-                message = f"{given} is defined in {self.defined[given].source} too"
-                self.report("duplicateDefinition", f"{node.pointer}/@id", message)
-            else:
-                self.defined[given] = node
-            if node.partition is not None:
-                node.partition.local[given] = node
+    def _keywords(self, item: dict[str, Any], context: Context, pointer: str, *, top: bool) -> None:
+        """Report what JSON-LD has and DTDL has not."""
+        for key, value in item.items():
+            if not key.startswith("@") or key in _ELEMENT_KEYS:
+                continue
+            place = f"{pointer}/{_escaped(key)}"
+            if key == "@graph":
+                self._graph(value, "graphDisallowed", place)
+            elif context.version != 2:
+                code = "topLevelKeywordDisallowed" if top else "keywordDisallowed"
+                self.report(code, place, f"{key} is not allowed in an element")
 
-    def _is_identifier(self, given: Any, node: Node) -> bool:
-        place, version = f"{node.pointer}/@id", node.context.version
+    def _graph(self, value: Any, code: str, place: str) -> None:
+        graphs = value if isinstance(value, list) else [value]
+        if not all(isinstance(graph, dict) for graph in graphs):
+            code = "graphNotObject"
+        self.report(code, place, "@graph is not allowed")
+
+    def _is_named(self, item: dict[str, Any], slot: Slot, context: Context, pointer: str) -> bool:
+        """Tell whether an element without an identifier has the name that stands for it."""
+        if "@id" in item or "name" not in slot.unique:
+            return True
+        values = [value for key, value in item.items() if term_of(key, context) == "name"]
+        if not values:
+            message = "it has no name, nor an @id"
+            self.report("missingDtmiSegPropertyValue", f"{pointer}/name", message)
+            return False
+        plain = values[0]
+        while isinstance(plain, list) and len(plain) == 1:
+            plain = plain[0]
+        if isinstance(plain, dict):
+            plain = plain.get("@value") if _is_of_text(plain.get("@type", "xsd:string")) else None
+        if isinstance(plain, bool) or not isinstance(plain, (str, int, float)):
+            message = "its name is no text"
+            self.report("dtmiSegPropertyNotStringOrNumber", f"{pointer}/name", message)
+            return False
+        return True
+
+    def _identified(self, item: dict[str, Any], context: Context, pointer: str) -> str:
+        """Return the identifier of an element, "" (reported where it is at fault) without one."""
+        given, place = item.get("@id"), f"{pointer}/@id"
+        if "@id" not in item:
+            return ""
         if not isinstance(given, str) or not given:
             self.report("idNotString", place, "an @id must be text")
-        elif not is_user_dtmi(given, version):
-            self.report("invalidId", place, f"{given!r} is no DTMI of DTDL v{version}")
-        elif given.startswith(_reserved(node.context)):
+        elif not is_user_dtmi(given, context.version):
+            self.report("invalidId", place, f"{given!r} is no DTMI of DTDL v{context.version}")
+        elif given.startswith(_reserved(context)):
             self.report("reservedId", place, f"{given} starts as the language's own do")
         elif len(given) > ID_LENGTH_MAX:
             self.report("idTooLong", place, f"the id is longer than {ID_LENGTH_MAX}")
-        elif node.kind == "Interface" and len(given) > INTERFACE_ID_MAX:
-            message = f"the id of an Interface is longer than {INTERFACE_ID_MAX}"
-            self.report("idTooLongForType", place, message)
         else:
-            return True
-        return False
+            if given in self.defined:
+                message = f"{given} is defined in {self.defined[given]} too"
+                self.report("duplicateDefinition", place, message)
+            self.defined.setdefault(given, self.source)
+            return given
+        return ""
 
-    def _slots(self, node: Node, types: Types) -> None:
+    def _place(self, node: Node, owner: Node | None) -> None:
+        """Put an element with an identifier where references look for it."""
+        interface = node.kind == "Interface"
+        if interface:
+            self.interfaces.append(node)
+            if len(node.id) > INTERFACE_ID_MAX:
+                message = f"the id of an Interface is longer than {INTERFACE_ID_MAX}"
+                self.report("idTooLongForType", f"{node.pointer}/@id", message)
+        node.partition = node if interface or owner is None else owner.partition
+        if node.id and node.partition is not None:
+            node.partition.local[node.id] = node
+
+    def _slots(self, node: Node, types: Types, known_faults: frozenset[str]) -> None:
+        """Read the properties of an element; ``known_faults`` are those reported already."""
         slots = dict(metamodel(node.context.version).classes[node.kind].slots)
         for supplement in node.supplements:
             slots |= supplement.slots
-        seen: set[str] = set()
+        seen = set(known_faults)
         for key, value in node.json.items():
-            if key in _ELEMENT_KEYS:
+            if key.startswith("@"):
                 continue
             name, place = term_of(key, node.context), f"{node.pointer}/{_escaped(key)}"
+            if name in known_faults:
+                continue
             if name in seen:
                 self.report("duplicatePropertyName", place, f"{name} is there twice")
-            elif key.startswith("@"):
-                self._keyword(key, node, place)
             elif name in slots:
                 self._fill(node, name, slots[name], value, place)
-            elif name == "unit" and any(s.units for s in node.supplements):
-                self._unit(node, value, place)
             else:
                 self._unknown(key, name, node, types, place)
             seen.add(name)
         self._missing(node, slots, seen)
 
-    def _keyword(self, key: str, node: Node, place: str) -> None:
-        if key == "@graph":
-            self.report("graphDisallowed", place, "@graph is not allowed")
-        elif node.context.version != 2:
-            code = "topLevelKeywordDisallowed" if node.top else "keywordDisallowed"
-            self.report(code, place, f"{key} is not allowed in an element")
-
     def _unknown(self, key: str, name: str, node: Node, types: Types, place: str) -> None:
-        """Judge a property that no type of the element has."""
-        old, lenient = node.context.version == 2, node.context.incomplete
+        """Judge a property that no type of the element has.
+
+        DTDL v2 lets any stand, v3 only one that may come from an unknown extension; and then there
+        must be an unknown type, too, which may have it.
+        """
+        if not types.sound:
+            return
         message = f"{node.kind} {node.name!r} has no property {key!r}"
-        if name.startswith("dtmi:") and not is_dtmi(name):
-            code, allowed = "propertyInvalidDtmi", old
-        elif ":" in name and not name.startswith("dtmi:"):
-            code, allowed = "propertyNotDtmiNorTerm", old
-        elif is_irrelevant(name, node.context):
-            code, allowed = "propertyIrrelevantDtmiOrTerm", old or lenient
-        else:
-            code, allowed = "propertyUndefinedTerm", old or lenient
-        unsupplemented = not types.open_ended and not types.supplements
-        if unsupplemented and code == "propertyIrrelevantDtmiOrTerm":
+        fault = fault_of_unknown(name, node.context)
+        may_be_of_extension = fault in ("IrrelevantDtmiOrTerm", "UndefinedTerm")
+        if node.context.version != 2 and not (may_be_of_extension and node.context.incomplete):
+            self.report(f"property{fault}", place, message)
+        elif not types.open_ended:
             code = "inferredTypeDoesNotAllow" if types.inferred else "noTypeThatAllows"
-        if not types.open_ended or not allowed:
             self.report(code, place, message)
 
     def _missing(self, node: Node, slots: Mapping[str, Slot], seen: set[str]) -> None:
         own = metamodel(node.context.version).classes[node.kind].slots
         for name, slot in slots.items():
-            if not slot.required or name in seen:
-                continue
-            kind = "Object" if slot.holds is Holds.ELEMENT else "Literal"
-            code = f"missing{'' if name in own else 'Supplemental'}{kind}Property"
-            if name == "name" and not node.id and node.kind != "Interface":
-                code = "missingDtmiSegPropertyValue"
-            self.report(code, f"{node.pointer}/{name}", f"the {node.kind} has no {name}")
-        if "unit" not in seen and any(s.units and s.unit_required for s in node.supplements):
-            names = " and ".join(s.name for s in node.supplements if s.units)
-            message = f"a value of type {names} needs a unit"
-            self.report("missingSupplementalObjectProperty", f"{node.pointer}/unit", message)
+            if slot.required and name not in seen:
+                kind = "Object" if slot.holds is Holds.ELEMENT else "Literal"
+                code = f"missing{'' if name in own else 'Supplemental'}{kind}Property"
+                message = f"the {node.kind} has no {name}"
+                if slot.units:
+                    message = f"a value with a semantic type needs a unit, here a {slot.units}"
+                self.report(code, f"{node.pointer}/{name}", message)
 
     def _fill(self, node: Node, name: str, slot: Slot, value: Any, place: str) -> None:
         strict = node.context.version != 2
@@ -238,35 +262,12 @@ class Reader:
                 plain = read_literal(value, slot, name, place, self.report, strict=strict)
                 if plain is not None:
                     node.literals[name] = plain
-                    self._check_plain(node, name, slot, plain, place)
-
-    def _check_plain(self, node: Node, name: str, slot: Slot, value: Any, place: str) -> None:
-        if isinstance(value, str):
-            if slot.holds is Holds.IDENTIFIER:
-                if not is_user_dtmi(value, node.context.version):
-                    code = "identifierInvalid" if is_dtmi(value) else "identifierNotDtmi"
-                    self.report(code, place, f"{name} {value!r} is no DTMI")
-            elif slot.holds is Holds.DURATION:
-                if (fault := check_value(Primitive.DURATION, value)) is not None:
-                    self.report("durationInvalid", place, f"{name} {fault}")
-            elif slot.pattern is not None and not slot.pattern.fullmatch(value):
-                name_rule = "letters, digits and _, first a letter, last no _"
-                remedy = name_rule if name == "name" else ""
-                self.report("stringInvalid", place, f"{value!r} is no valid {name}", remedy)
-            if slot.length_max is not None and len(value) > slot.length_max:
-                self.report("stringTooLong", place, f"{name} is longer than {slot.length_max}")
-        elif isinstance(value, int) and not isinstance(value, bool):
-            if slot.low is not None and slot.low == slot.high != value:
-                self.report("valueNotExact", place, f"{name} must be {slot.low}")
-            elif slot.low is not None and value < slot.low:
-                self.report("valueBelowMin", place, f"{name} must be at least {slot.low}")
-            elif slot.high is not None and value > slot.high:
-                self.report("valueAboveMax", place, f"{name} must be at most {slot.high}")
+                    check_limits(plain, slot, name, node.context, place, self.report)
 
     def _elements(
         self, node: Node, name: str, slot: Slot, value: Any, place: str
     ) -> list[Node | Reference]:
-        values = value if isinstance(value, list) else [value]
+        values = list(_flat(value, place))
         if not slot.many and len(values) > 1:
             self.report("objectMultipleValues", place, f"{name} has several values, it takes one")
             return []
@@ -276,8 +277,7 @@ class Reader:
             message = f"{name} has {len(values)} values, the most is {slot.count_max}"
             self.report("objectCountAboveMax", place, message)
         read: list[Node | Reference] = []
-        for number, item in enumerate(values):
-            pointer = f"{place}/{number}" if isinstance(value, list) else place
+        for item, pointer in values:
             held = self._held(node, name, slot, item, pointer)
             if held is not None:
                 read.append(held)
@@ -291,9 +291,8 @@ class Reader:
             return self._named(node, name, slot, item, place)
         if not isinstance(item, dict):
             self.report("refNotStringOrObject", place, f"{name} must be an object or an id")
-        elif slot.terms:
-            message = f"{name} must be {' or '.join(slot.terms)}"
-            self.report("badType", place, message)
+        elif slot.named:
+            self.report("refObjectNotAllowed", place, f"{name} must be named by a term or an id")
         elif set(item) == {"@id"}:
             self.report("idReference", place, f"{name} is an object with only an @id")
         else:
@@ -303,26 +302,27 @@ class Reader:
     def _named(
         self, node: Node, name: str, slot: Slot, text: str, place: str
     ) -> Node | Reference | None:
-        term = term_of(text, node.context)
-        if slot.terms:
-            if term in slot.terms:
-                return Node(term, node.context, place, self.source, text)
-            code = "badType" if is_irrelevant(term, node.context) else "badDtmiOrTerm"
-            message = f"{name} must be {' or '.join(slot.terms)}, not {text!r}"
-            self.report(code, place, message)
-            return None
-        if _predefined(term, slot, node.context):
-            return Node(term, node.context, place, self.source, text)
-        if term.startswith((*RESERVED_PREFIXES, CENTRAL_PREFIX)) and is_dtmi(term):
-            self.report("undefinedReservedId", place, f"DTDL does not define {text}")
-        elif is_user_dtmi(term, node.context.version):
-            return Reference(term, place, slot, name)
-        elif not term.startswith("dtmi:") and is_irrelevant(term, node.context):
-            self.report("badType", place, f"{name} of {node.name!r} cannot be {text!r}")
-        else:
+        """Return what a text in the place of an element names: one of the language's, or an id."""
+        context, is_id = node.context, text.startswith("dtmi:")
+        found = definition_of(text, context)
+        if not (is_user_dtmi(text, context.version) if is_id else found):
             message = f"{name} of {node.name!r} is {text!r}, which is neither an id nor a term here"
             self.report("badDtmiOrTerm", place, message)
-        return None
+            return None
+        kind = vocabulary(found[1]).elements.get(found[0], "") if found else ""
+        if found is None or not kind:
+            if not is_id:
+                self.report("badType", place, f"{name} of {node.name!r} cannot be {text!r}")
+            elif text.startswith((*RESERVED_PREFIXES, CENTRAL_PREFIX)):
+                self.report("undefinedReservedId", place, f"DTDL does not define {text}")
+            else:
+                return Reference(text, place, slot, name)
+            return None
+        fault = _fault_of_predefined(*found, kind, slot, context)
+        if fault:
+            takes = slot.units or " or ".join(slot.terms or slot.classes)
+            self.report(fault, place, f"{name} of {node.name!r} is {text!r}, it takes {takes}")
+        return None if fault else Node(found[0], context, place, self.source, text)
 
     def _check_unique(
         self, name: str, slot: Slot, read: list[Node | Reference], place: str
@@ -347,36 +347,35 @@ class Reader:
                     self.report("nonUniquePropertyValue", where, message)
                 seen.add((type(value), value))
 
-    def _unit(self, node: Node, value: Any, place: str) -> None:
-        values = value if isinstance(value, list) else [value]
-        families = {s.units for s in node.supplements if s.units}
-        if len(values) != 1:
-            code = "objectMultipleValues" if values else "objectCountBelowMin"
-            self.report(code, place, "there must be one unit")
-            return
-        if not isinstance(values[0], str):
-            is_object = isinstance(values[0], dict)
-            code = "refObjectNotAllowed" if is_object else "refNotStringOrObject"
-            self.report(code, place, "the unit must be named by a term")
-            return
-        term = term_of(values[0], node.context)
-        family = vocabulary(node.context).units.get(term)
-        if family is None:
-            known = "notRequiredType" if node.context.version == 2 else "badType"
-            code = known if is_irrelevant(term, node.context) else "badDtmiOrTerm"
-            self.report(code, place, f"{values[0]!r} is no unit")
-        elif family not in families:
-            message = f"{term} is a {family}, and {' and '.join(sorted(families))} is needed"
-            self.report(
-                "notRequiredType" if node.context.version == 2 else "wrongParent", place, message
-            )
-        node.literals["unit"] = term
 
-
-def _predefined(term: str, slot: Slot, context: Context) -> bool:
-    return slot.predefined and (
-        term in PRIMITIVES or term in GEOMETRIES or term in vocabulary(context).schemas
+def _fault_of_predefined(term: str, home: Context, kind: str, slot: Slot, context: Context) -> str:
+    """Return the code of why an element that the language defines cannot stand in a slot."""
+    if slot.units:
+        if vocabulary(home).units.get(term) == slot.units and home.version == context.version:
+            return ""
+        return "notRequiredType" if context.version == 2 else "wrongParent"
+    if kind not in slot.classes:
+        return "badType"
+    if slot.terms and term not in slot.terms:
+        return "incorrectPropertyValue"
+    later = home.version > context.version or (
+        slot.same_version and home.version != context.version
     )
+    return "disallowedVersionReference" if later and term not in PRIMITIVES else ""
+
+
+def _is_of_text(types: Any) -> bool:
+    names = types if isinstance(types, list) else [types]
+    return [xsd_kind(name) for name in names if isinstance(name, str)] == ["string"]
+
+
+def _flat(value: Any, place: str) -> Iterator[tuple[Any, str]]:
+    """Yield the values of a slot with their places; an array in an array is no other array."""
+    if isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _flat(item, f"{place}/{number}")
+    else:
+        yield value, place
 
 
 def _reserved(context: Context) -> tuple[str, ...]:

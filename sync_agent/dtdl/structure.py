@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from sync_agent.dtdl.added_types import check_supplements
 from sync_agent.dtdl.annotations import check_annotations
 from sync_agent.dtdl.diagnostics import Diagnostic
+from sync_agent.dtdl.elements import Primitive
 from sync_agent.dtdl.metamodel import COMPLEX_SCHEMAS, GEOMETRIES, SCHEMA_DEPTH_MAX
 from sync_agent.dtdl.nodes import Node, Reference
+from sync_agent.dtdl.values import check_value
 
 Report = Callable[[Node, str, str, str], None]
 """Takes the interface, a code, a JSON pointer and a message."""
@@ -150,9 +152,10 @@ def _depth(node: Node, trail: tuple[Node, ...], known: dict[int, int]) -> int:
 
 def _check_enum(node: Node, interface: Node, report: Report) -> None:
     wanted = next((inner.kind for inner in node.held("valueSchema")), "")
-    expected = {"string": str, "integer": int}.get(wanted)
+    if wanted not in ("string", "integer"):
+        return
     for value in node.held("enumValues"):
         given = value.literals.get("enumValue")
-        if expected is not None and given is not None and not isinstance(given, expected):
+        if given is not None and check_value(Primitive(wanted), given) is not None:
             message = f"the value {given!r} is no {wanted}, as valueSchema has it"
             report(interface, "nonConformantDatatype", value.pointer, message)

@@ -12,7 +12,7 @@ from sync_agent.dtdl.metamodel import Slot
 class Supplement:
     """A type that may be added to elements of some classes, in some language versions.
 
-    What it asks (empty: nothing): ``units`` is the family its ``unit`` must be of; ``schemas`` the
+    What it asks (empty: nothing): ``units`` is the family its ``unit`` is of; ``schemas`` the
     kinds its element's schema may be of, and ``schema_types`` an added type that schema must have;
     ``needs`` a type that must be beside it, ``excludes`` one that must not; ``inside`` the types
     of which the object around a field must have one, ``alone`` that no other field there has this
@@ -26,7 +26,6 @@ class Supplement:
     slots: Mapping[str, Slot] = field(default_factory=dict)
     abstract: bool = False
     units: str = ""
-    unit_required: bool = True
     schemas: frozenset[str] = frozenset()
     schema_types: frozenset[str] = frozenset()
     needs: str = ""
@@ -35,8 +34,3 @@ class Supplement:
     alone: bool = False
     sibling: str = ""
     fields: frozenset[str] = frozenset()
-
-    @property
-    def slot_names(self) -> tuple[str, ...]:
-        """Return the properties the type brings, its unit included."""
-        return (*self.slots, "unit") if self.units else tuple(self.slots)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from sync_agent.dtdl.elements import Relationship
 from sync_agent.dtdl.parse import parse_models
 from tests.unit.dtdl.documents import codes, enum, interface, prop
 
@@ -32,6 +33,10 @@ def test_a_value_may_stand_plain_in_an_array_or_as_a_value_object(value: Any) ->
         ({"@value": True, "@id": "dtmi:a;1"}, "valueObjectId"),
         ({"@value": True, "@context": []}, "valueObjectContext"),
         ({"@value": True, "@graph": {}}, "valueObjectGraph"),
+        ({"@value": True, "@graph": 1}, "graphNotObject"),
+        ({"@value": True, "@type": True}, "literalTypeNotSingular"),
+        ({"@type": BOOLEAN}, "booleanObjectNoValue"),
+        ([[True], [True]], "booleanMultipleValues"),
         ({"@value": True, "@language": "en"}, "valueObjectLanguage"),
         ({"@value": True, "@other": 1}, "valueObjectKeyword"),
         ({"@value": True, "other": 1}, "valueObjectInvalidProp"),
@@ -53,8 +58,10 @@ def test_keywords_that_mean_nothing_are_let_through_in_v2_only() -> None:
     ("name", "code"),
     [
         (5, "stringNotString"),
-        (["a", "b"], "stringMultipleValues"),
-        ([], "stringCountBelowMin"),
+        (["a", "b"], "dtmiSegPropertyNotStringOrNumber"),
+        ([], "dtmiSegPropertyNotStringOrNumber"),
+        (None, "dtmiSegPropertyNotStringOrNumber"),
+        ({"@value": "a", "@type": INTEGER}, "dtmiSegPropertyNotStringOrNumber"),
         ("", "stringInvalid"),
         ("1st", "stringInvalid"),
         ("ends_", "stringInvalid"),
@@ -77,6 +84,7 @@ def test_a_name_is_as_long_as_the_version_allows(version: int, most: int) -> Non
 @pytest.mark.parametrize(
     ("value", "code"),
     [
+        (2**31, "integerNotInteger"),
         (-1, "valueBelowMin"),
         (0, "valueBelowMin"),
         ("5", "integerNotInteger"),
@@ -90,11 +98,20 @@ def test_a_multiplicity_is_a_whole_number_of_at_least_one(value: Any, code: str)
     assert codes(interface(link)) == [code]
 
 
+def test_a_whole_number_may_be_written_with_a_point() -> None:
+    link = {"@type": "Relationship", "name": "r", "maxMultiplicity": 3.0}
+
+    (thing,) = parse_models([interface(link)]).interfaces
+
+    assert thing.contents["r"] == Relationship("r", max_multiplicity=3)
+
+
 def test_multiplicities_keep_the_limits_of_their_version() -> None:
     def link(**more: int) -> dict[str, Any]:
         return {"@type": "Relationship", "name": "r", **more}
 
-    assert codes(interface(link(maxMultiplicity=501), version=2)) == ["valueAboveMax"]
+    assert codes(interface(link(maxMultiplicity=501), version=2)) == ["valueAboveRange"]
+    assert codes(interface(link(maxMultiplicity=0), version=2)) == ["valueBelowRange"]
     assert codes(interface(link(maxMultiplicity=501))) == []
     assert codes(interface(link(minMultiplicity=1))) == ["valueNotExact"]
     assert codes(interface(link(minMultiplicity=0))) == []
@@ -121,7 +138,11 @@ def test_texts_may_stand_plain_or_by_language(text: Any) -> None:
         ([{"@language": "en"}], "langStringElementNoValue"),
         ([{"@value": "x", "@language": 5}], "langStringElementCodeNotString"),
         ([{"@value": "x", "@language": "English"}], "langStringElementInvalidCode"),
-        ([{"@value": "x", "@type": "y"}], "langStringElementKeyword"),
+        ([{"@value": "x", "@type": "y"}], "langStringElementType"),
+        ([{"@value": "x", "@language": ""}], "langStringElementCodeNotString"),
+        ([["x"], [{"@value": 5}]], "langStringElementValueNotString"),
+        ({"@value": 5, "@language": "en"}, "langMapObjKeyword"),
+        ("\N{GRINNING FACE}" * 257, "langStringValueTooLong"),
         ([{"@value": "x", "@id": "y"}], "langStringElementId"),
         (["x", "y"], "langStringElementCodeNotUnique"),
         ("x" * 513, "langStringValueTooLong"),
@@ -145,9 +166,15 @@ def test_the_texts_come_out_by_language() -> None:
         ((1, 2), "string", "nonConformantDatatype"),
         (("a",), "integer", "nonConformantDatatype"),
         (("a", "a"), "string", "nonUniquePropertyValue"),
-        ((True,), "integer", "literalNotValid"),
-        ((1.5,), "integer", "literalNotValid"),
-        (("a",), "double", "badType"),
+        ((True,), "integer", "nonConformantDatatype"),
+        ((1.5,), "integer", "nonConformantDatatype"),
+        ((2**31,), "integer", "nonConformantDatatype"),
+        ((None,), "integer", "literalNotValid"),
+        (({"@value": "a", "@type": "string"},), "string", "literalNotValid"),
+        (({"@value": "a", "@type": "xsd:decimal"},), "string", "numericValueNotNumeric"),
+        (("a",), "double", "incorrectPropertyValue"),
+        (("a",), "Enum", "badType"),
+        (("a",), "dtmi:t:x;1", "unresolvedReference"),
     ],
 )
 def test_an_enum_has_values_of_its_kind_each_once(

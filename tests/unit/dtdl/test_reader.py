@@ -18,7 +18,10 @@ from tests.unit.dtdl.documents import codes, component, enum, findings, interfac
         (interface() | {"@graph": []}, "topLevelGraphDisallowed"),
         (interface() | {"@value": 1}, "topLevelKeywordDisallowed"),
         (interface() | {"@type": "Property"}, "typeNotRootable"),
-        (interface() | {"@type": ["Interface", 5]}, "badType"),
+        (interface() | {"@type": ["Interface", 5]}, "typeNotRootable"),
+        (without(interface(), "@type"), "typeNotRootable"),
+        (interface() | {"@type": ["Interface", "String"]}, "multipleMaterialTypes"),
+        (interface() | {"@graph": 5}, "graphNotObject"),
         (interface() | {"@id": "dtmi:t:1x;1"}, "invalidId"),
         (interface() | {"@id": "dtmi:t:x;1#y"}, "invalidId"),
         (interface(version=2) | {"@id": "dtmi:t:x"}, "invalidId"),
@@ -45,7 +48,18 @@ def test_a_document_that_is_no_model_is_named_by_its_code(document: Any, code: s
         ({"@type": "Property", "name": "p"}, "missingObjectProperty"),
         ({"@type": "Property", "name": "p", "schema": []}, "objectCountBelowMin"),
         (prop(colour="red"), "propertyUndefinedTerm"),
-        (prop(target="dtmi:a;1"), "noTypeThatAllows"),
+        (prop(target="dtmi:a;1"), "propertyIrrelevantDtmiOrTerm"),
+        (prop() | {"dtmi:_a:b;1": 1}, "propertyInvalidDtmi"),
+        (prop() | {"dtmi:dtdl:property:name;2": 1}, "propertyIrrelevantDtmiOrTerm"),
+        (prop() | {"@graph": 5}, "graphNotObject"),
+        ({"@value": 5}, "missingDtmiSegPropertyValue"),
+        ({"@value": 5}, "keywordDisallowed"),
+        ({"@id": "1", "@type": "Nothing"}, "invalidId"),
+        ({"@id": "dtmi:t:Thing;1", "@type": "Nothing"}, "duplicateDefinition"),
+        (prop(schema="dtmi:dtdl:class:Property;3"), "undefinedReservedId"),
+        (prop(schema="dtmi:dtdl:class:Nothing;3"), "undefinedReservedId"),
+        (prop(schema="dtmi:standard:unit:metre;2"), "badType"),
+        (prop(schema="dtmi:a-b;1"), "badDtmiOrTerm"),
         (prop() | {"dtmi:a//b": 1}, "propertyInvalidDtmi"),
         (prop() | {"http://example.com/x": 1}, "propertyNotDtmiNorTerm"),
         (prop() | {"dtmi:dtdl:property:name;3": "q"}, "duplicatePropertyName"),
@@ -83,7 +97,7 @@ def test_a_field_may_leave_out_its_type_but_not_have_another() -> None:
     assert codes(of()) == []
     assert codes(of(**{"@type": "Field"})) == []
     assert codes(of(**{"@type": "Property"})) == ["badType"]
-    assert codes(of(target="dtmi:a;1")) == ["inferredTypeDoesNotAllow"]
+    assert codes(of(target="dtmi:a;1")) == ["propertyIrrelevantDtmiOrTerm"]
 
 
 @pytest.mark.parametrize(
@@ -116,8 +130,23 @@ def test_an_element_may_be_of_an_earlier_version_than_what_holds_it() -> None:
     assert codes(interface(schemas=[old_schema])) == ["disallowedVersionDefinition"]
 
 
+def test_a_schema_of_the_language_may_be_named_as_another_version_has_it() -> None:
+    def with_schema(schema: str, version: int) -> list[str]:
+        return codes(interface(prop(schema=schema), version=version))
+
+    assert with_schema("dtmi:dtdl:instance:Schema:double;2", 3) == []
+    assert with_schema("dtmi:dtdl:instance:Schema:double;3", 2) == []
+    assert with_schema("dtmi:standard:schema:geospatial:point;2", 3) == []
+    assert "disallowedVersionReference" in with_schema("dtmi:standard:schema:geospatial:point;3", 2)
+
+
+def test_an_array_in_an_array_of_elements_is_no_other_array() -> None:
+    assert codes(interface() | {"contents": [[prop("a")], [[prop("b")]], []]}) == []
+
+
 def test_all_findings_come_in_one_pass_with_their_places() -> None:
-    found = findings(interface(prop("1st"), prop(schema="XXX"), {"@type": "Field"}))
+    field = prop() | {"@type": "Field"}
+    found = findings(interface(prop("1st"), prop(schema="XXX"), field))
 
     assert [(f.code, f.pointer, f.model, f.source) for f in found] == [
         ("stringInvalid", "/contents/0/name", "dtmi:t:Thing;1", "[0]"),
