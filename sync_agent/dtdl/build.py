@@ -21,7 +21,7 @@ from sync_agent.dtdl.elements import (
     Telemetry,
 )
 from sync_agent.dtdl.extensions import CENTRAL_FIELDS
-from sync_agent.dtdl.metamodel import GEOMETRIES
+from sync_agent.dtdl.metamodel import GEOMETRIES, SIZED_SLOTS
 from sync_agent.dtdl.nodes import Node
 from sync_agent.dtdl.quantities import FAMILY_NAMES, PREFIX_FAMILIES, members
 
@@ -38,6 +38,7 @@ def interface_of(node: Node) -> Interface:
         description=node.literals.get("description", {}),
         extensions=tuple(sorted(node.context.extensions)),
         nested=tuple(_nested(node)),
+        size=_size(node, {}),
     )
 
 
@@ -54,6 +55,17 @@ def _nested(node: Node) -> list[str]:
             if child.kind == "Interface":
                 found.append(child.id)
     return found
+
+
+def _size(node: Node, known: dict[int, int]) -> int:
+    """Return how many elements stand under one, each as often as it is referred to."""
+    if id(node) not in known:
+        known[id(node)] = sum(
+            1 + (0 if inner.kind == "Interface" else _size(inner, known))
+            for slot in node.elements.keys() & SIZED_SLOTS
+            for inner in node.held(slot)
+        )
+    return known[id(node)]
 
 
 @dataclass(slots=True)

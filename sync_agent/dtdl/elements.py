@@ -124,7 +124,7 @@ class Interface:
     """A model: ``contents`` are its own, by name, without what it inherits.
 
     ``extensions`` are the language extensions in force, ``nested`` the ids of interfaces that are
-    defined inside its document.
+    defined inside its document, ``size`` how many elements its contents are made of.
     """
 
     id: str
@@ -136,3 +136,4 @@ class Interface:
     description: Mapping[str, str] = field(default_factory=dict)
     extensions: tuple[str, ...] = ()
     nested: tuple[str, ...] = ()
+    size: int = 0

@@ -34,18 +34,8 @@ def _findings(registry: ModelRegistry, interface: Interface, source: str) -> Ite
     ):
         yield finding("recursiveStructureNarrow", "the model extends itself", "/extends")
         return
-    depth = _depth(registry, interface.id)
-    if depth > EXTENDS_DEPTH_MAX:
-        message = f"inheritance is {depth} deep, the most is {EXTENDS_DEPTH_MAX}"
-        yield finding("excessiveDepthNarrow", message, "/extends")
-    limits = LIMITS[interface.dtdl_version]
-    if limits.hierarchy is not None and len(bases) > limits.hierarchy:
-        message = f"the model extends {len(bases)} others, the most is {limits.hierarchy}"
-        yield finding("excessiveCount", message, "/extends")
-    count = sum(len(registry.interface(i).contents) for i in (interface.id, *bases))
-    if limits.hierarchy_contents is not None and count > limits.hierarchy_contents:
-        message = f"{count} contents with inherited ones, the most is {limits.hierarchy_contents}"
-        yield finding("excessiveCount", message, "/contents")
+    for code, message, pointer in _excesses(registry, interface, (interface.id, *bases)):
+        yield finding(code, message, pointer)
     for name, first, second in _clashes(registry, (interface.id, *bases)):
         message = f"{name!r} comes from {first} and from {second}"
         yield finding("nonUniqueImportedPropertyValue", message, "/contents")
@@ -60,6 +50,52 @@ def _findings(registry: ModelRegistry, interface: Interface, source: str) -> Ite
         if inner:
             message = f"the component {component.name} has the component {inner} inside"
             yield finding("excludedType", message, "/contents")
+
+
+def _excesses(
+    registry: ModelRegistry, interface: Interface, ids: tuple[str, ...]
+) -> Iterator[tuple[str, str, str]]:
+    """Yield code, message and place of what is more than the limits of the version allow."""
+    limits = LIMITS[interface.dtdl_version]
+    depth = _depth(registry, interface.id)
+    if depth > EXTENDS_DEPTH_MAX:
+        message = f"inheritance is {depth} deep, the most is {EXTENDS_DEPTH_MAX}"
+        yield "excessiveDepthNarrow", message, "/extends"
+    count = _bases(registry, interface.id, EXTENDS_DEPTH_MAX, {})
+    if limits.hierarchy is not None and count > limits.hierarchy:
+        message = f"{count} models are extended on all ways, the most is {limits.hierarchy}"
+        yield "excessiveCount", message, "/extends"
+    size = _size(registry, ids)
+    if limits.hierarchy_size is not None and size > limits.hierarchy_size:
+        message = f"{size} elements with inherited ones, the most is {limits.hierarchy_size}"
+        yield "excessiveCount", message, "/contents"
+    count = len(registry.contents(interface.id))
+    if limits.contents is not None and count > limits.contents:
+        message = f"{count} contents with inherited ones, the most is {limits.contents}"
+        yield "objectCountAboveMax", message, "/contents"
+
+
+def _bases(registry: ModelRegistry, model_id: str, deep: int, known: dict[str, int]) -> int:
+    """Return how many models one extends, each as often as there are ways to it."""
+    if model_id not in registry or deep < 0:
+        return 0
+    if model_id not in known:
+        bases = registry.interface(model_id).extends
+        known[model_id] = sum(1 + _bases(registry, base, deep - 1, known) for base in bases)
+    return known[model_id]
+
+
+def _size(registry: ModelRegistry, ids: tuple[str, ...]) -> int:
+    """Return how many elements interfaces and the interfaces of their components are made of."""
+    interfaces = [registry.interface(model_id) for model_id in ids]
+    parts = [part.schema for i in interfaces for part in _own_components(i)]
+    inside = (
+        registry.interface(model_id).size
+        for part in parts
+        if part in registry
+        for model_id in registry.ancestors(part)
+    )
+    return sum(interface.size for interface in interfaces) + sum(inside)
 
 
 def _clashes(registry: ModelRegistry, ids: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:

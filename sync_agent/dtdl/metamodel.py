@@ -122,9 +122,15 @@ class Limits:
     max_multiplicity: int | None
     at_least_one: int
     hierarchy: int | None
-    hierarchy_contents: int | None
+    hierarchy_size: int | None
     text_bytes: int | None
 
+
+SIZED_SLOTS = frozenset({
+    "contents", "elementSchema", "enumValues", "fields", "mapValue", "properties", "request",
+    "response", "schema",
+})  # fmt: skip
+"""The slots whose elements count for ``Limits.hierarchy_size``."""
 
 LIMITS: Mapping[int, Limits] = {
     2: Limits(
@@ -138,7 +144,7 @@ LIMITS: Mapping[int, Limits] = {
         max_multiplicity=500,
         at_least_one=1,
         hierarchy=None,
-        hierarchy_contents=None,
+        hierarchy_size=None,
         text_bytes=None,
     ),
     3: Limits(
@@ -152,7 +158,7 @@ LIMITS: Mapping[int, Limits] = {
         max_multiplicity=None,
         at_least_one=0,
         hierarchy=1024,
-        hierarchy_contents=100_000,
+        hierarchy_size=100_000,
         text_bytes=1_048_576,
     ),
 }

@@ -63,7 +63,8 @@ class ModelRegistry:
             order = [self.interface(model_id).id]
             for current in order:  # grows while it is walked: breadth first, safe on a cycle
                 bases = self._interfaces[current].extends
-                order += [b for b in bases if b in self._interfaces and b not in order]
+                known_bases = dict.fromkeys(b for b in bases if b in self._interfaces)
+                order += [base for base in known_bases if base not in order]
             known = self._ancestors[model_id] = tuple(order)
         return known
 

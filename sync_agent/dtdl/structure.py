@@ -21,6 +21,12 @@ Report = Callable[[Node, str, str, str], None]
 
 _DEEPENS = frozenset({"elementSchema", "schema"})
 _ARRAYS = frozenset({"Array", *GEOMETRIES})  # the coordinates of a geometry are an array
+# What holds no part of an element: the datatype of an enum, a unit, what an alias stands for.
+_ASIDE = frozenset({"aliasFor", "unit", "valueSchema"})
+_GEOMETRY_DEPTH = {
+    "point": 2, "lineString": 3, "polygon": 4,
+    "multiPoint": 3, "multiLineString": 4, "multiPolygon": 5,
+}  # fmt: skip
 
 
 def check_structure(interfaces: list[Node]) -> Iterator[Diagnostic]:
@@ -99,7 +105,7 @@ def _beneath(node: Node) -> Iterator[Node]:
     pending, seen = [node], {id(node)}
     while pending:
         current = pending.pop()
-        for slot in current.elements:
+        for slot in current.elements.keys() - _ASIDE:
             for inner in current.held(slot):
                 if id(inner) not in seen:
                     seen.add(id(inner))
@@ -141,11 +147,10 @@ def _depth(node: Node, trail: tuple[Node, ...], known: dict[int, int]) -> int:
     known[id(node)] = max(
         (
             _depth(inner, inside, known) + (slot in _DEEPENS)
-            for slot in node.elements
+            for slot in node.elements.keys() - _ASIDE
             for inner in node.held(slot)
-            if slot != "valueSchema"
         ),
-        default=0,
+        default=_GEOMETRY_DEPTH.get(node.kind, 0),
     )
     return known[id(node)]
 

@@ -49,6 +49,36 @@ def test_a_base_met_on_two_ways_counts_once() -> None:
     assert codes(*models) == []
 
 
+def test_a_base_named_twice_counts_once() -> None:
+    base = interface(prop("a"), id="Base")
+
+    assert codes(base, interface(extends=["dtmi:t:Base;1", "dtmi:t:Base;1"])) == []
+
+
+def test_a_v2_model_has_300_contents_inherited_ones_included() -> None:
+    base = interface(*(prop(f"a{n}") for n in range(200)), id="Base", version=2)
+
+    def heir(own: int, version: int) -> dict[str, object]:
+        contents = [prop(f"b{n}") for n in range(own)]
+        return interface(*contents, extends="dtmi:t:Base;1", version=version)
+
+    assert codes(base, heir(100, 2)) == []
+    assert codes(base, heir(101, 2)) == ["objectCountAboveMax"]
+    assert codes(base, heir(101, 3)) == []
+
+
+def test_a_base_counts_for_the_limit_on_every_way_to_it() -> None:
+    def reached(bases: int) -> list[str]:
+        ids = [f"dtmi:t:B{n};1" for n in range(bases)]
+        roots = [interface(id=f"B{n}") for n in range(bases)]
+        ways = [interface(id=f"Way{n}", extends=ids) for n in range(2)]
+        top = interface(extends=["dtmi:t:Way0;1", "dtmi:t:Way1;1"])
+        return codes(*roots, *ways, top)
+
+    assert reached(511) == []
+    assert reached(512) == ["excessiveCount"]
+
+
 def test_a_component_has_no_components_itself_inherited_ones_included() -> None:
     leaf = interface(id="Leaf")
     part = interface(component("c", "dtmi:t:Leaf;1"), id="Part")

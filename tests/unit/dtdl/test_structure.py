@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from sync_agent.dtdl.elements import EnumSchema, Primitive, Property
 from sync_agent.dtdl.parse import parse_models
 from tests.unit.dtdl.documents import codes, component, enum, interface, prop
@@ -62,7 +64,32 @@ def test_schemas_that_refer_to_each_other_often_are_worked_out_once() -> None:
         for level in range(5)
     ]
 
-    assert codes(interface(prop(schema="dtmi:t:L0;1"), schemas=levels)) == []
+    assert codes(interface(prop(schema="dtmi:t:L0;1"), schemas=levels)) == ["excessiveCount"]
+
+
+@pytest.mark.parametrize(
+    ("geometry", "deep"), [("point", 3), ("lineString", 2), ("polygon", 1), ("multiPolygon", 0)]
+)
+def test_the_coordinates_of_a_geometry_count_as_nesting(geometry: str, deep: int) -> None:
+    def within(levels: int) -> list[str]:
+        schema: Any = geometry
+        for _ in range(levels):
+            schema = {"@type": "Object", "fields": [{"name": "x", "schema": schema}]}
+        return codes(interface(prop(schema=schema)))
+
+    assert within(deep) == []
+    assert within(deep + 1) == ["excessiveDepthWide"]
+
+
+def test_an_element_counts_as_often_as_it_is_referred_to() -> None:
+    def shared(fields: int) -> list[str]:
+        listed = [{"name": f"f{n}", "schema": "double"} for n in range(fields)]
+        box = {"@id": "dtmi:t:Box;1", "@type": "Object", "fields": listed}
+        values = [prop(f"p{n}", "dtmi:t:Box;1") for n in range(200)]
+        return codes(interface(*values, schemas=[box]))
+
+    assert shared(249) == []
+    assert shared(250) == ["excessiveCount"]
 
 
 def test_a_v2_property_holds_no_array_anywhere() -> None:
