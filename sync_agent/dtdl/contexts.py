@@ -151,7 +151,7 @@ def _is_grammatical(specifier: Any, place: str, report: Report) -> bool:
         return False
     sound = True
     for term, definition in specifier.items():
-        if isinstance(definition, str):
+        if definition is None or isinstance(definition, str):
             continue
         if not isinstance(definition, dict):
             code = "termDefinitionNotStringOrObject"

@@ -72,10 +72,16 @@ def vocabulary(context: Context) -> Vocabulary:
         name, _, version = extension.partition(";")
         if name == QUANTITATIVE_TYPES:
             # Version 1 is for DTDL v3, the others for v4: in v3 the latter's types fit nowhere.
-            supplements |= _quantitative(3 if version == "1" else 4)
-            units = family_of_unit(later=True)
-            elements |= {**dict.fromkeys(units, "EnumValue"), **_prefixes("EnumValue", later=True)}
-            elements |= dict.fromkeys(family_names(later=True) | PREFIX_FAMILIES, "Enum")
+            # What DTDL v2 has itself it keeps.
+            supplements = _quantitative(3 if version == "1" else 4) | supplements
+            later = family_of_unit(later=True)
+            units = units or later
+            elements = {
+                **dict.fromkeys(later, "EnumValue"),
+                **_prefixes("EnumValue", later=True),
+                **dict.fromkeys(family_names(later=True) | PREFIX_FAMILIES, "Enum"),
+                **elements,
+            }
         else:
             supplements |= {s.name: s for s in _ROWS[extension]}
             elements |= dict.fromkeys(CENTRAL_FIELDS if extension == IOT_CENTRAL else (), "Object")

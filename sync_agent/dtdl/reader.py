@@ -35,6 +35,7 @@ NESTING_MAX = 64
 _TOP = Slot(Holds.ELEMENT, classes=("Interface",), by_reference=True, top=True)
 _ELEMENT_KEYS = frozenset({"@context", "@id", "@type"})
 _NAME = frozenset({"name"})
+_MISSING = {Holds.ELEMENT: "Object", Holds.IDENTIFIER: "Identifier", Holds.IRI: "Identifier"}
 
 
 @dataclass(slots=True)
@@ -58,9 +59,9 @@ class Reader:
 
     def document(self, document: Any, source: str) -> None:
         """Read one JSON text: an interface, or an array of interfaces."""
-        for number, item in enumerate(document if isinstance(document, list) else [document]):
+        for item, pointer in _flat(document, ""):
             self.source, self.model = source, ""
-            self._top(item, f"/{number}" if isinstance(document, list) else "")
+            self._top(item, pointer)
 
     def _top(self, item: Any, pointer: str) -> None:
         if not isinstance(item, dict):
@@ -242,7 +243,7 @@ class Reader:
         own = metamodel(node.context.version).classes[node.kind].slots
         for name, slot in slots.items():
             if slot.required and name not in seen:
-                kind = "Object" if slot.holds is Holds.ELEMENT else "Literal"
+                kind = _MISSING.get(slot.holds, "Literal")
                 code = f"missing{'' if name in own else 'Supplemental'}{kind}Property"
                 message = f"the {node.kind} has no {name}"
                 if slot.units:

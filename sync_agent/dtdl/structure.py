@@ -96,8 +96,19 @@ def _check_node(node: Node, interface: Node, report: Report) -> None:
     if old_property and any(inner.kind in _ARRAYS for inner in _beneath(node)):
         message = f"property {node.name!r} holds an array, which DTDL v2 does not allow"
         report(interface, "excludedType", node.pointer, message)
+    for name in _named_twice(node):
+        message = f"the name {name!r} is used twice, once by reference"
+        report(interface, "nonUniquePropertyValue", node.pointer, message)
     for code, place, message in check_supplements(node):
         report(interface, code, place.pointer, message)
+
+
+def _named_twice(node: Node) -> Iterator[str]:
+    """Yield the names that a reference brings into a slot which has them already."""
+    for slot, items in node.elements.items():
+        if any(isinstance(item, Reference) and item.slot.unique for item in items):
+            names = [inner.name for inner in node.held(slot) if inner.name]
+            yield from sorted({name for name in names if names.count(name) > 1})
 
 
 def _beneath(node: Node) -> Iterator[Node]:

@@ -36,6 +36,7 @@ _DOUBLE_MAX = 1.7976931348623157e308
 _FLOAT_MAX = 3.4028235e38
 
 _OFFSET = r"(?:[Zz]|[+-]\d\d:\d\d)"
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _DATE_TIME = re.compile(rf"\d{{4}}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?{_OFFSET}", re.ASCII)
 _TIME = re.compile(rf"\d\d:\d\d:\d\d(?:\.\d+)?{_OFFSET}", re.ASCII)
 _DURATION = re.compile(
@@ -264,7 +265,7 @@ def _whole(bound: int) -> Callable[[Any], str | None]:
 
 
 def _is_date(text: str) -> bool:
-    return len(text) == 10 and _parses(date.fromisoformat, text)
+    return _DATE.fullmatch(text) is not None and _parses(date.fromisoformat, text)
 
 
 def _is_date_time(text: str) -> bool:

@@ -60,7 +60,7 @@ def test_a_context_says_version_and_extensions(value: Any, expected: Context) ->
         ([V3, "dtmi:example:strange"], "missingContextVersion"),
         ([V2, "dtmi:example:strange;1.2"], "invalidContextSpecifierForVersion"),
         ([V3, "dtmi:example:strange;1#x"], "invalidContextSpecifier"),
-        ([V3, {"term": "dtmi:a;1"}], "disallowedLocalContext"),
+        ([V3, {"term": "dtmi:a;1", "other": None}], "disallowedLocalContext"),
         ([V3, 5], "invalidContext"),
         ([V3, STRANGE], "unresolvableContextSpecifier"),
         ([V3, "dtmi:dtdl:extension:annotation;9"], "unresolvableContextVersion"),

@@ -102,6 +102,10 @@ def test_units_beyond_those_of_v2_need_the_extension() -> None:
     assert codes(interface(late, extensions=(QUANTITATIVE,))) == []
 
 
+def test_v2_keeps_its_own_semantic_types_beside_the_extension() -> None:
+    assert codes(interface(typed("Mass", unit="gram"), version=2, extensions=(QUANTITATIVE,))) == []
+
+
 def test_an_unknown_type_lets_unknown_properties_stand_where_it_is_allowed() -> None:
     strange = typed("Strange", colour="red")
 
@@ -186,12 +190,14 @@ def test_an_override_must_be_an_annotation_too() -> None:
     [
         (5, "identifierNotString"),
         ([], "identifierCountBelowMin"),
+        (..., "missingSupplementalIdentifierProperty"),
         ("nothing", "identifierNotUri"),
         ("dtmi:t:x;1", "noMatchingSupplementalProperty"),
     ],
 )
 def test_what_an_override_names_is_a_term_or_an_iri(overrides: Any, code: str) -> None:
-    note = typed("ValueAnnotation", "Override", annotates="level", overrides=overrides)
+    given = {} if overrides is ... else {"overrides": overrides}
+    note = typed("ValueAnnotation", "Override", annotates="level", **given)
     level = {"@type": "Telemetry", "name": "level", "schema": "double"}
 
     assert code in codes(interface(level, note, extensions=(ANNOTATION, OVERRIDING)))

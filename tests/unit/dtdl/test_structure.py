@@ -39,6 +39,14 @@ def test_a_schema_of_another_interface_cannot_be_referred_to() -> None:
     assert codes(user) == ["unresolvedReference"]
 
 
+def test_a_name_is_used_once_by_reference_too() -> None:
+    field = {"@id": "dtmi:t:F;1", "name": "x", "schema": "double"}
+    box = {"@id": "dtmi:t:Box;1", "@type": "Object", "fields": [field]}
+    twice = {"@type": "Object", "fields": ["dtmi:t:F;1", "dtmi:t:F;1"]}
+
+    assert codes(interface(prop(schema=twice), schemas=[box])) == ["nonUniquePropertyValue"]
+
+
 def test_a_reference_to_an_element_of_another_class_is_refused() -> None:
     other = interface(id="Other")
 

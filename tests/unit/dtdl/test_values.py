@@ -30,7 +30,7 @@ PLACE = ObjectSchema({"city": Primitive.STRING, "floor": Primitive.INTEGER})
         (Primitive.INTEGER, [0, 2**31 - 1, -(2**31)], [True, 1.5, 5.0, "1", 2**31]),
         (Primitive.LONG, [2**40, -(2**63)], [2**63, 0.5]),
         (Primitive.STRING, ["", "é"], [1, None, []]),
-        (Primitive.DATE, ["2026-01-31"], ["2026-02-30", "2026-1-1", "20260131", 1]),
+        (Primitive.DATE, ["2026-01-31"], ["2026-02-30", "2026-1-1", "20260131", "2026-W01-1", 1]),
         (
             Primitive.DATE_TIME,
             ["2026-01-31T08:15:00Z", "2026-01-31T08:15:00.1234567+01:00"],
