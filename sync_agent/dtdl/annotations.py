@@ -67,7 +67,9 @@ def _overridden(node: Node) -> str:
 
 
 def _overrides(node: Node, sibling: Node, name: str) -> Iterator[Finding]:
-    added = {slot for supplement in sibling.supplements for slot in supplement.slots}
+    # DTDL v2 has a unit, too, but it is another property.
+    same = sibling.context.version == node.context.version
+    added = {slot for supplement in sibling.supplements for slot in supplement.slots if same}
     if name in metamodel(sibling.context.version).classes[sibling.kind].slots:
         message = f"{node.name} overrides {name} of {sibling.name}, which no added type brings"
         yield "matchingPropertyNotSupplemental", node, message

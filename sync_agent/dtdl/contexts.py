@@ -65,14 +65,13 @@ def read_context(
     for specifier, place in named[:-1]:
         if isinstance(specifier, dict):
             report("localContextNotLast", place, "definitions of one's own must come last")
-    if outer is None:
-        if not named:
-            report("emptyContext", pointer, "the @context is empty")
-            return None
-        named = _language_first(named)
-        if not _is_language(named[0][0]):
-            report("missingDtdlContext", named[0][1], f"the first @context must be {LATEST}")
-            return None
+    if outer is None and not named:
+        report("emptyContext", pointer, "the @context is empty")
+        return None
+    named = _language_first(named)
+    if outer is None and not _is_language(named[0][0]):
+        report("missingDtdlContext", named[0][1], f"the first @context must be {LATEST}")
+        return None
     return _composed(named, outer, report, undefined=undefined)
 
 
@@ -96,10 +95,11 @@ def _composed(
 
 def _language_first(named: list[tuple[Any, str]]) -> list[tuple[Any, str]]:
     """Return the specifiers with DTDL's before IoT Central's, which implies and may precede it."""
-    central = 0
-    while central < len(named) - 1 and named[central][0] == IOT_CENTRAL:
-        central += 1
-    return [named[central], *named[:central], *named[central + 1 :]] if central else named
+    first = next((n for n, (each, _) in enumerate(named) if each != IOT_CENTRAL), len(named))
+    end = first
+    while end < len(named) and _is_language(named[end][0]):
+        end += 1
+    return [*named[first:end], *named[:first], *named[end:]]
 
 
 def _extended(

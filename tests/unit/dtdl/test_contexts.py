@@ -70,6 +70,11 @@ def test_a_context_that_cannot_be_is_named_by_its_code(value: Any, code: str) ->
     assert read(value)[1] == [code]
 
 
+def test_iot_central_may_stand_before_the_language_inside_too() -> None:
+    assert read([CENTRAL, V2], Context(3)) == (Context(2, frozenset({CENTRAL})), [])
+    assert read([V2, CENTRAL, V3], Context(3))[1] == ["dtdlContextFollowsAffiliate"]
+
+
 def test_an_unknown_extension_makes_the_context_incomplete_where_it_is_allowed() -> None:
     assert read([V2, STRANGE]) == (Context(2, incomplete=True), [])
     assert read([V3, STRANGE], undefined=True) == (Context(3, incomplete=True), [])
