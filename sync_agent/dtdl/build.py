@@ -28,6 +28,8 @@ from sync_agent.dtdl.quantities import FAMILY_NAMES, PREFIX_FAMILIES, members
 
 def interface_of(node: Node) -> Interface:
     """Return the interface of a node that has no finding."""
+    inside = _inside(node)
+    own = (inner.context.extensions for inner in inside if inner.partition is node)
     return Interface(
         id=node.id,
         dtdl_version=node.context.version,
@@ -36,8 +38,8 @@ def interface_of(node: Node) -> Interface:
         document=node.json,
         display_name=node.literals.get("displayName", {}),
         description=node.literals.get("description", {}),
-        extensions=tuple(sorted(node.context.extensions)),
-        nested=tuple(_nested(node)),
+        extensions=tuple(sorted(node.context.extensions.union(*own))),
+        nested=tuple(inner.id for inner in inside if inner.kind == "Interface"),
         size=_size(node, {}),
     )
 
@@ -46,14 +48,11 @@ def _ids(node: Node, slot: str) -> list[str]:
     return [item.id for item in node.elements.get(slot, ())]
 
 
-def _nested(node: Node) -> list[str]:
-    """Return the ids of interfaces that are defined inside this one."""
-    pending, found = [node], []
-    while pending:
-        for child in pending.pop().children():
-            pending.append(child)
-            if child.kind == "Interface":
-                found.append(child.id)
+def _inside(node: Node) -> list[Node]:
+    """Return the elements written inside one, those of interfaces nested in it included."""
+    found = list(node.children())
+    for inner in found:  # grows while it is walked
+        found += inner.children()
     return found
 
 

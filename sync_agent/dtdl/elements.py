@@ -123,8 +123,9 @@ Content: TypeAlias = Property | Telemetry | Relationship | Component | Command
 class Interface:
     """A model: ``contents`` are its own, by name, without what it inherits.
 
-    ``extensions`` are the language extensions in force, ``nested`` the ids of interfaces that are
-    defined inside its document, ``size`` how many elements its contents are made of.
+    ``extensions`` are the language extensions in force anywhere in it, ``nested`` the ids of
+    interfaces that are defined inside its document, ``size`` how many elements its contents are
+    made of.
     """
 
     id: str

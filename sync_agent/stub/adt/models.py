@@ -44,7 +44,7 @@ class ModelOperations:
     def add_all(self, body: list[Any]) -> Answer:
         """Create models, however many, all or none."""
         faults = first_faults(body)
-        parsed = parse_models(body)
+        parsed = parse_models(body, undefined_extensions=False)
         if any(finding.code == "unrecognizedContextVersion" for finding in parsed.diagnostics):
             raise answers.model_version_unknown()
         if faults or parsed.diagnostics:

@@ -34,6 +34,10 @@ def test_a_plain_model_is_taken() -> None:
             "adt:extension",
         ),
         (
+            interface(prop() | {"@context": "dtmi:dtdl:extension:mqtt;1"}),
+            "adt:extension",
+        ),
+        (
             interface(version=2) | {"@other": "x" * (1 << 20)},
             "adt:tooLarge",
         ),
