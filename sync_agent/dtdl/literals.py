@@ -36,6 +36,7 @@ _ENUM_KINDS = {
 }
 _FORBIDDEN = {"@context": "Context", "@id": "Id", "@graph": "Graph"}
 _INTEGER = 2**31
+_NESTING_MAX = 32
 
 
 def read_literal(
@@ -198,11 +199,11 @@ def _check_keys(
     return sound
 
 
-def _flat(value: Any) -> Iterable[Any]:
+def _flat(value: Any, depth: int = 0) -> Iterable[Any]:
     """Yield a value, or those of an array; an array in an array is no other array."""
-    if isinstance(value, list):
+    if isinstance(value, list) and depth < _NESTING_MAX:
         for item in value:
-            yield from _flat(item)
+            yield from _flat(item, depth + 1)
     else:
         yield value
 

@@ -372,7 +372,7 @@ def _is_of_text(types: Any) -> bool:
 
 def _flat(value: Any, place: str) -> Iterator[tuple[Any, str]]:
     """Yield the values of a slot with their places; an array in an array is no other array."""
-    if isinstance(value, list):
+    if isinstance(value, list) and place.count("/") <= NESTING_MAX:
         for number, item in enumerate(value):
             yield from _flat(item, f"{place}/{number}")
     else:

@@ -167,3 +167,13 @@ def test_json_that_nests_without_end_is_a_finding() -> None:
         schema = {"@type": "Array", "elementSchema": schema}
 
     assert "excessiveDepthWide" in codes(interface(prop(schema=schema)))
+
+
+def test_arrays_that_nest_without_end_are_a_finding() -> None:
+    value: Any = []
+    for _ in range(900):
+        value = [value]
+
+    assert codes(interface(prop(schema=value))) == ["refNotStringOrObject"]
+    assert codes(interface(comment=value)) == ["stringNotString"]
+    assert codes(value) == ["notJsonObject"]
