@@ -20,7 +20,7 @@ def check_supplements(node: Node) -> Iterator[Finding]:
     names = _names(node)
     for supplement in node.supplements:
         yield from _schema(node, supplement)
-        if supplement.needs and supplement.needs not in names:
+        if supplement.needs and not any(_meets(other, supplement) for other in node.supplements):
             message = f"{supplement.name} needs the type {supplement.needs} beside it"
             yield "missingCocotype", node, message
         if supplement.excludes in names:
@@ -28,6 +28,11 @@ def check_supplements(node: Node) -> Iterator[Finding]:
             yield "disallowedCocotype", node, message
     if node.kind == "Object":
         yield from _fields(node)
+
+
+def _meets(other: Supplement, supplement: Supplement) -> bool:
+    """Tell whether a type is the one that another needs beside it."""
+    return other.name == supplement.needs and supplement.needs_of in ("", other.origin)
 
 
 def _names(node: Node) -> set[str]:

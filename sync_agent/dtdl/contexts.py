@@ -109,7 +109,8 @@ def _extended(
         return context
     known = f"{path_of(specifier)};{version_of(specifier)[0]}"
     if known in KNOWN:
-        return replace(context, extensions=context.extensions | {known})
+        others = {each for each in context.extensions if path_of(each) != path_of(known)}
+        return replace(context, extensions=frozenset({*others, known}))
     if context.version == 2 if undefined is None else undefined:
         return replace(context, incomplete=True)
     _report_unknown(specifier, place, report)

@@ -162,7 +162,13 @@ _NOTHING: frozenset[str] = frozenset()
 _ROWS: Mapping[str, tuple[Supplement, ...]] = {
     **{
         f"{ANNOTATION};{version}": (
-            Supplement("ValueAnnotation", _VALUES, _V3, {"annotates": _NAME_OF_ANOTHER}),
+            Supplement(
+                "ValueAnnotation",
+                _VALUES,
+                _V3,
+                {"annotates": _NAME_OF_ANOTHER},
+                origin=f"{ANNOTATION};{version}",
+            ),
         )
         for version in (1, 2)
     },
@@ -178,6 +184,7 @@ _ROWS: Mapping[str, tuple[Supplement, ...]] = {
                 _V3,
                 {"overrides": Slot(Holds.IRI, required=True)},
                 needs="ValueAnnotation",
+                needs_of=f"{ANNOTATION};{version}",
             ),
         )
         for version in (1, 2)

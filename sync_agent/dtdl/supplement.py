@@ -12,9 +12,12 @@ from sync_agent.dtdl.metamodel import Slot
 class Supplement:
     """A type that may be added to elements of some classes, in some language versions.
 
+    ``origin`` is the extension it comes from, where that matters to another.
+
     What it asks (empty: nothing): ``units`` is the family its ``unit`` is of; ``schemas`` the
     kinds its element's schema may be of, and ``schema_types`` an added type that schema must have;
-    ``needs`` a type that must be beside it, ``excludes`` one that must not; ``inside`` the types
+    ``needs`` a type that must be beside it, of the extension ``needs_of`` where that is named,
+    ``excludes`` one that must not; ``inside`` the types
     of which the object around a field must have one, ``alone`` that no other field there has this
     type, ``sibling`` a type another field there must have; ``fields`` the types of which each field
     of an object must have one.
@@ -28,7 +31,9 @@ class Supplement:
     units: str = ""
     schemas: frozenset[str] = frozenset()
     schema_types: frozenset[str] = frozenset()
+    origin: str = ""
     needs: str = ""
+    needs_of: str = ""
     excludes: str = ""
     inside: frozenset[str] = frozenset()
     alone: bool = False

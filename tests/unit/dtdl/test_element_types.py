@@ -185,6 +185,20 @@ def test_an_override_must_be_an_annotation_too() -> None:
     assert "missingCocotype" in codes(interface(lone, extensions=(OVERRIDING,)))
 
 
+def test_an_override_needs_the_annotation_of_its_own_version() -> None:
+    level = {"@type": ["Telemetry", "Length"], "name": "level", "schema": "double", "unit": "metre"}
+    note = typed(
+        "ValueAnnotation", "Override", schema="LengthUnit", annotates="level", overrides="unit"
+    )
+
+    def with_annotation(*versions: int) -> list[str]:
+        named = tuple(f"dtmi:dtdl:extension:annotation;{version}" for version in versions)
+        return codes(interface(level, note, extensions=(QUANTITATIVE, OVERRIDING, *named)))
+
+    assert with_annotation(1) == with_annotation(2, 1) == []
+    assert with_annotation(2) == with_annotation(1, 2) == ["missingCocotype"]
+
+
 @pytest.mark.parametrize(
     ("overrides", "code"),
     [
