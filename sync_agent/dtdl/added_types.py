@@ -17,22 +17,22 @@ Finding = tuple[str, Node, str]
 
 def check_supplements(node: Node) -> Iterator[Finding]:
     """Yield what is wrong with the types added to an element, and to the fields of an object."""
-    names = _names(node)
     for supplement in node.supplements:
         yield from _schema(node, supplement)
-        if supplement.needs and not any(_meets(other, supplement) for other in node.supplements):
-            message = f"{supplement.name} needs the type {supplement.needs} beside it"
+        needs, excludes = supplement.needs, supplement.excludes
+        if needs and not _has(node, needs, supplement.needs_of):
+            message = f"{supplement.name} needs the type {needs} beside it"
             yield "missingCocotype", node, message
-        if supplement.excludes in names:
-            message = f"{supplement.name} cannot stand beside {supplement.excludes}"
+        if excludes and _has(node, excludes, supplement.excludes_of):
+            message = f"{supplement.name} cannot stand beside {excludes}"
             yield "disallowedCocotype", node, message
     if node.kind == "Object":
         yield from _fields(node)
 
 
-def _meets(other: Supplement, supplement: Supplement) -> bool:
-    """Tell whether a type is the one that another needs beside it."""
-    return other.name == supplement.needs and supplement.needs_of in ("", other.origin)
+def _has(node: Node, name: str, extension: str) -> bool:
+    """Tell whether an element has an added type, of a certain extension where one is named."""
+    return any(s.name == name and extension in ("", s.origin) for s in node.supplements)
 
 
 def _names(node: Node) -> set[str]:

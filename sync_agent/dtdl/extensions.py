@@ -190,8 +190,12 @@ _ROWS: Mapping[str, tuple[Supplement, ...]] = {
         for version in (1, 2)
     },
     **{f"{MQTT};{version}": mqtt_types(version) for version in MQTT_VERSIONS},
-    f"{REQUIREMENT};1": (Supplement("Required", frozenset({"Field"}), _V3),),
-    f"{REQUIREMENT};2": (Supplement("Required", frozenset({"Field", "Property"}), _V3),),
+    f"{REQUIREMENT};1": (
+        Supplement("Required", frozenset({"Field"}), _V3, origin=f"{REQUIREMENT};1"),
+    ),
+    f"{REQUIREMENT};2": (
+        Supplement("Required", frozenset({"Field", "Property"}), _V3, origin=f"{REQUIREMENT};2"),
+    ),
     IOT_CENTRAL: (
         Supplement(
             "AccelerationVector",

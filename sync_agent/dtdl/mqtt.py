@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 
+from sync_agent.dtdl.contexts import REQUIREMENT
 from sync_agent.dtdl.metamodel import Holds, Slot
 from sync_agent.dtdl.supplement import Supplement
 
 VERSIONS = (1, 2, 3, 4)
 
 _V3 = frozenset({3})
+_NOT_REQUIRED: dict[str, object] = {"excludes": "Required", "excludes_of": f"{REQUIREMENT};1"}
 _CHARACTER = r"[!$-*,\-.0-z|~]"  # printable, but none of: blank " # + / { }
 _FIRST = rf"[!%-*,\-.0-z|~]{_CHARACTER}*"  # a topic does not begin with $
 _TOKEN = r"\{(?:[A-Za-z]+:)?[A-Za-z]+\}"  # noqa: S105 - a part of a topic
@@ -94,11 +96,12 @@ def _property_results() -> list[Supplement]:
         _part("ErrorCode", "Result", "Error", schemas=_of("Enum")),
         _part("ErrorInfo", "Result", "Error", schemas=_of("Object"), sibling="ErrorCode"),
         _on("Fragmented", "Property", schemas=_of("Map")),
-        _on("Indirect", "Field", excludes="Required"),
+        _on("Indirect", "Field", **_NOT_REQUIRED),
     ]
 
 
 def _part(name: str, *inside: str, optional: bool = False, **rules: object) -> Supplement:
     """Return the type of a field that stands once in objects of certain types."""
-    excludes = "Required" if optional else ""
-    return _on(name, "Field", inside=_of(*inside), alone=True, excludes=excludes, **rules)
+    if optional:
+        rules = {**rules, **_NOT_REQUIRED}
+    return _on(name, "Field", inside=_of(*inside), alone=True, **rules)

@@ -16,8 +16,8 @@ class Supplement:
 
     What it asks (empty: nothing): ``units`` is the family its ``unit`` is of; ``schemas`` the
     kinds its element's schema may be of, and ``schema_types`` an added type that schema must have;
-    ``needs`` a type that must be beside it, of the extension ``needs_of`` where that is named,
-    ``excludes`` one that must not; ``inside`` the types
+    ``needs`` a type that must be beside it, ``excludes`` one that must not, each of the extension
+    ``needs_of`` or ``excludes_of`` where that is named; ``inside`` the types
     of which the object around a field must have one, ``alone`` that no other field there has this
     type, ``sibling`` a type another field there must have; ``fields`` the types of which each field
     of an object must have one.
@@ -35,6 +35,7 @@ class Supplement:
     needs: str = ""
     needs_of: str = ""
     excludes: str = ""
+    excludes_of: str = ""
     inside: frozenset[str] = frozenset()
     alone: bool = False
     sibling: str = ""

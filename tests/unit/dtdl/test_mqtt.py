@@ -11,8 +11,9 @@ REQUIREMENT = "dtmi:dtdl:extension:requirement;1"
 
 def device(*contents: Any, version: int = 3, **more: Any) -> list[str]:
     mqtt = f"dtmi:dtdl:extension:mqtt;{version}"
+    requirement = more.pop("requirement", REQUIREMENT)
     head = {"@type": ["Interface", "Mqtt"], "payloadFormat": "Json/ecma/404", **more}
-    return codes(interface(*contents, extensions=(mqtt, REQUIREMENT), **head))
+    return codes(interface(*contents, extensions=(mqtt, requirement), **head))
 
 
 def telemetry(name: str, index: Any) -> dict[str, Any]:
@@ -83,6 +84,8 @@ def test_a_part_of_a_result_is_not_required() -> None:
     result = objects(field("value", *field_types), types=("Result",))
 
     assert device(prop(schema=result)) == ["disallowedCocotype"]
+    later = "dtmi:dtdl:extension:requirement;2"
+    assert device(prop(schema=result), requirement=later) == []
 
 
 def test_an_error_result_is_an_error() -> None:
