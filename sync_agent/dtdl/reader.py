@@ -152,7 +152,8 @@ class Reader:
         """Tell whether an element without an identifier has the name that stands for it."""
         if "@id" in item or "name" not in slot.unique:
             return True
-        values = [value for key, value in item.items() if term_of(key, context) == "name"]
+        keys = ["name"] if "name" in item else [k for k in item if term_of(k, context) == "name"]
+        values = [item[key] for key in keys]
         if not values:
             message = "it has no name, nor an @id"
             self.report("missingDtmiSegPropertyValue", f"{pointer}/name", message)
