@@ -1,11 +1,11 @@
 """Makes the changes of a plan, and only those, on a live graph.
 
-Phase after phase, many at once inside one; how one change is made is ``apply_change``'s matter. A
-change that fails is reported as a root failure, what depended on it as skipped because of it; the
-rest goes on. What is already as wanted counts as done, so a second run finishes what a first one
-could not. When the service itself fails (unreachable, refused credentials, throttled beyond
-patience), or at a conflict if that was asked for, the run stops: what is under way is finished,
-nothing else is begun.
+Phase after phase, many at once inside one, in the order of ``spread``; how one change is made is
+``apply_change``'s matter. A change that fails is reported as a root failure, what depended on it as
+skipped because of it; the rest goes on. What is already as wanted counts as done, so a second run
+finishes what a first one could not. When the service itself fails (unreachable, refused
+credentials, throttled beyond patience), or at a conflict if that was asked for, the run stops: what
+is under way is finished, nothing else is begun.
 
 Where there is a record, all changes are in it before the first one is made, and each outcome
 follows.
@@ -14,12 +14,13 @@ follows.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from sync_agent.agent.apply_change import ChangeMaker, OnConflict, StaleError
 from sync_agent.agent.bounded import each
+from sync_agent.agent.spread import Spread
 from sync_agent.errors import GuardError, ServiceError, SyncAgentError, UnauthorizedError
 from sync_agent.ports.twin_store import TwinStore
 from sync_agent.reconcile.change import Action, Change
@@ -95,23 +96,18 @@ async def apply_plan(
     """Make a plan's changes; see the module's head for what happens when one fails."""
     run = _Run(plan, twins, on_conflict, on_progress, record)
     for phase in phases(plan.changes):
-        await each(interleaved(phase), run.settle, at_once=at_once)
+        spread = Spread(phase)
+
+        async def work(_: int, spread: Spread = spread) -> None:
+            while (taken := spread.take()) is not None:
+                change, busy = taken
+                await run.settle(change)
+                spread.done(busy)
+
+        await each(range(at_once), work, at_once=at_once)
         if run.result.stopped is not None:
             break
     return run.result
-
-
-def interleaved(changes: Sequence[Change]) -> list[Change]:
-    """Return changes so that those of one twin are far apart, the others of the busiest come last.
-
-    The service takes few operations a second per twin; side by side they would only queue.
-    """
-    seen: Counter[str] = Counter()
-    rounds: dict[int, list[Change]] = defaultdict(list)
-    for change in changes:
-        seen.update(change.twins)
-        rounds[max(seen[twin] for twin in change.twins)].append(change)
-    return [change for number in sorted(rounds) for change in rounds[number]]
 
 
 class _Run:

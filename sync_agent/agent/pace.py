@@ -20,9 +20,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from types import TracebackType
 
 from sync_agent.agent.lane import Lane
 from sync_agent.errors import ThrottledError
@@ -68,6 +69,7 @@ class _Class:
 
     lane: Lane
     waiting: dict[str, list[_Request]] = field(default_factory=dict)
+    count: int = 0
     clock: float = 0.0
     ends: dict[str, float] = field(default_factory=dict)
 
@@ -94,6 +96,7 @@ class Pacer:
         self._waiting_for: dict[str, Counter[str]] = {}
         self._served_last: dict[str, str] = {}
         self._under_way: Counter[str] = Counter()
+        self._under_way_of_all = 0
         self._weights: dict[str, float] = {}
         self._alarm: asyncio.TimerHandle | None = None
 
@@ -102,29 +105,16 @@ class Pacer:
         self._weights[party] = weight
         return PartyGate(self, party)
 
-    @asynccontextmanager
-    async def turn(
-        self, party: str, operation: Operation, twins: Sequence[str]
-    ) -> AsyncIterator[Charge]:
-        """Wait for a turn and hold it while the request is made."""
-        request = await self._wait(party, operation, tuple(dict.fromkeys(twins)))
-        try:
-            yield self._charge
-        except ThrottledError as error:
-            self._refused(request, error)
-            raise
-        finally:
-            self._under_way[party] -= 1
-            self._serve()
-
     # -- waiting --------------------------------------------------------------------------------
 
-    async def _wait(self, party: str, operation: Operation, twins: tuple[str, ...]) -> _Request:
+    async def enter(self, party: str, operation: Operation, twins: tuple[str, ...]) -> _Request:
+        """Wait for a turn; whoever got one has to ``leave``."""
         loop = asyncio.get_running_loop()
         of = self._classes[operation]
         tag = of.tag(party, self._weights[party])
         request = _Request(party, operation, twins, loop.time(), tag, loop.create_future())
         of.waiting.setdefault(party, []).append(request)
+        of.count += 1
         for twin in twins:
             self._waiting_for.setdefault(twin, Counter())[party] += 1
         self._serve()
@@ -132,16 +122,31 @@ class Pacer:
             await request.admitted
         except asyncio.CancelledError:
             if request.admitted.done() and not request.admitted.cancelled():
-                self._under_way[party] -= 1
+                self._end(request)
             else:
                 self._forget(request)
-            self._serve()
+                self._serve()
             raise
         return request
 
+    def leave(self, request: _Request, error: BaseException | None) -> None:
+        """End a turn; a refusal of the service slows down what it refused."""
+        if isinstance(error, ThrottledError):
+            self._refused(request, error)
+        self._end(request)
+
+    def _end(self, request: _Request) -> None:
+        full = self._under_way_of_all >= self._quotas.requests_in_flight
+        self._under_way[request.party] -= 1
+        self._under_way_of_all -= 1
+        if full:  # otherwise who waits does so for a moment, and the alarm is set for that
+            self._serve()
+
     def _forget(self, request: _Request) -> None:
         """Take a request out of the waiting ones."""
-        self._classes[request.operation].waiting[request.party].remove(request)
+        of = self._classes[request.operation]
+        of.waiting[request.party].remove(request)
+        of.count -= 1
         for twin in request.twins:
             waiting = self._waiting_for[twin]
             waiting[request.party] -= 1
@@ -153,31 +158,40 @@ class Pacer:
 
     def _serve(self) -> None:
         """Admit whoever may go now, and set the alarm for who may go next."""
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
+        now = asyncio.get_running_loop().time()
         soonest = float("inf")
-        while self._under_way.total() < self._quotas.requests_in_flight:
+        while self._under_way_of_all < self._quotas.requests_in_flight:
             ready: list[_Request] = []
             soonest = float("inf")
             for operation, of in self._classes.items():
+                if not of.count:
+                    continue
                 free_at = self._class_free_at(operation)
                 if free_at > now:
-                    if any(of.waiting.values()):
-                        soonest = min(soonest, free_at)
+                    soonest = min(soonest, free_at)
                     continue
                 first, later = self._first_of(of, now)
                 ready += [first] if first else []
                 soonest = min(soonest, later)
             if not ready:
                 break
-            self._admit(min(ready, key=self._precedence), now)
+            self._admit(min(ready, key=self._precedence) if len(ready) > 1 else ready[0], now)
         else:
-            return  # whoever ends next serves again
-        if soonest < float("inf"):
-            self._alarm = loop.call_at(soonest, self._serve)
+            soonest = float("inf")  # whoever ends next serves again
+        self._set_alarm(soonest)
+
+    def _set_alarm(self, at_s: float) -> None:
+        if self._alarm is not None:
+            if self._alarm.when() == at_s and not self._alarm.cancelled():
+                return
+            self._alarm.cancel()
+            self._alarm = None
+        if at_s < float("inf"):
+            self._alarm = asyncio.get_running_loop().call_at(at_s, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self._serve()
 
     def _precedence(self, request: _Request) -> tuple[float, float]:
         under_way = self._under_way[request.party] / self._weights[request.party]
@@ -193,6 +207,7 @@ class Pacer:
             if twin in self._waiting_for:
                 self._served_last[twin] = request.party
         self._under_way[request.party] += 1
+        self._under_way_of_all += 1
         request.admitted.set_result(None)
 
     def _first_of(self, of: _Class, now: float) -> tuple[_Request | None, float]:
@@ -220,19 +235,28 @@ class Pacer:
         """Tell whether it is another party's turn on one of the request's twins."""
         return any(
             self._served_last.get(twin) == request.party
-            and any(other != request.party for other in self._open_parties(twin, now))
+            and any(
+                other.party != request.party and not self._yields_to(other, request)
+                for other in self._open_requests(twin, now)
+            )
             for twin in request.twins
         )
 
-    def _open_parties(self, twin: str, now: float) -> Iterator[str]:
-        """Yield the parties that wait for a twin with a request whose class is not closed."""
-        for party in self._waiting_for.get(twin, ()):
-            for operation, of in self._classes.items():
-                if self._class_free_at(operation) <= now + YIELD_S and any(
-                    twin in request.twins for request in of.waiting.get(party, ())
-                ):
-                    yield party
-                    break
+    def _yields_to(self, one: _Request, other: _Request) -> bool:
+        """Tell whether a request would let another go first on a twin they share."""
+        return any(
+            self._served_last.get(twin) == one.party and twin in other.twins for twin in one.twins
+        )
+
+    def _open_requests(self, twin: str, now: float) -> Iterator[_Request]:
+        """Yield the requests that wait for a twin and whose class is not closed."""
+        parties = self._waiting_for.get(twin, ())
+        for operation, of in self._classes.items():
+            if of.count and self._class_free_at(operation) <= now + YIELD_S:
+                for party in parties:
+                    for request in of.waiting.get(party, ()):
+                        if twin in request.twins:
+                            yield request
 
     def _class_free_at(self, operation: Operation) -> float:
         free_at = self._classes[operation].lane.free_at()
@@ -252,7 +276,8 @@ class Pacer:
 
     # -- what the service says ------------------------------------------------------------------
 
-    def _charge(self, units: float) -> None:
+    def charge(self, units: float) -> None:
+        """Count what a query turned out to cost."""
         self._units.charge(asyncio.get_running_loop().time(), units)
 
     def _refused(self, request: _Request, error: ThrottledError) -> None:
@@ -276,4 +301,25 @@ class PartyGate:
         self, operation: Operation, twins: Sequence[str] = ()
     ) -> AbstractAsyncContextManager[Charge]:
         """Return a context that waits for the party's turn and holds it."""
-        return self._pacer.turn(self._party, operation, twins)
+        return _Turn(self._pacer, self._party, operation, tuple(dict.fromkeys(twins)))
+
+
+class _Turn:
+    """One turn: waited for on entering, given back on leaving."""
+
+    __slots__ = ("_asked", "_pacer", "_request")
+
+    def __init__(
+        self, pacer: Pacer, party: str, operation: Operation, twins: tuple[str, ...]
+    ) -> None:
+        self._pacer = pacer
+        self._asked = (party, operation, twins)
+
+    async def __aenter__(self) -> Charge:
+        self._request = await self._pacer.enter(*self._asked)
+        return self._pacer.charge
+
+    async def __aexit__(
+        self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
+    ) -> None:
+        self._pacer.leave(self._request, error)

@@ -1,12 +1,15 @@
 """Azure Digital Twins through azure-digitaltwins-core: the twin service's three ports.
 
-The SDK's own retries are off and tenacity decides here, in one place: throttling (with the
-service's wait), 5xx and an unreachable service are tried again for ``retry_for_s``. A reset PATCH
-may have been applied already; it is repeated all the same because the patches of this house are
-idempotent (``add`` and guarded ``remove``). Conditional writes are not repeated after a reset: the
-first may have changed the ETag. Where a gate is given, every request waits for its turn there, the
-repeated ones and the further pages of a listing too. Plain http is allowed to loopback addresses
-only.
+What is tried again is decided here, in one place: throttling (with the service's wait), 5xx and an
+unreachable service, for ``retry_for_s``. A reset PATCH may have been applied already; it is
+repeated all the same because the patches of this house are idempotent (``add`` and guarded
+``remove``). Conditional writes are not repeated after a reset: the first may have changed the ETag.
+Where a gate is given, every request waits for its turn there, the repeated ones and the further
+pages of a listing too. Plain http is allowed to loopback addresses only.
+
+The SDK's pipeline has only the policies that do something here. Its own retries, redirects, traces
+and logs are a third of what a request costs, and at a thousand patches a second that decides
+whether one core can use the service's quota.
 """
 
 from __future__ import annotations
@@ -14,9 +17,11 @@ from __future__ import annotations
 import asyncio
 import copy
 import ipaddress
+import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from itertools import count
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -24,13 +29,17 @@ import aiohttp
 from azure.core import MatchConditions
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError
-from azure.core.pipeline.policies import SansIOHTTPPolicy
+from azure.core.pipeline.policies import (
+    AsyncBearerTokenCredentialPolicy,
+    ContentDecodePolicy,
+    RequestIdPolicy,
+    SansIOHTTPPolicy,
+    UserAgentPolicy,
+)
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.digitaltwins.core.aio import DigitalTwinsClient
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
-from tenacity.wait import wait_random_exponential
 
-from sync_agent.azure.identity import FixedTokenCredential
+from sync_agent.azure.identity import ADT_SCOPE, FixedTokenCredential
 from sync_agent.azure.service_errors import translated
 from sync_agent.errors import NotFoundError, ServiceError, SettingsError, UnreachableError
 from sync_agent.ports.pace import Charge, Gate, Operation
@@ -40,6 +49,7 @@ REQUEST_MAX_S = 60.0
 CONNECT_MAX_S = 10.0
 PAGE_ROWS = 1_000
 CONNECTIONS_MAX = 128
+RETRY_WAIT_MIN_S = 0.2
 RETRY_WAIT_MAX_S = 30.0
 
 Answer = TypeVar("Answer")
@@ -74,8 +84,10 @@ class AzureTwinStore:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX), auto_decompress=False
         )
-        policy: dict[str, Any] = (
-            {"authentication_policy": _PlainBearer(self._credential)} if self._plain else {}
+        bearer = (
+            _PlainBearer(self._credential)
+            if self._plain
+            else AsyncBearerTokenCredentialPolicy(self._credential, ADT_SCOPE)
         )
         self._client = DigitalTwinsClient(
             self._url,
@@ -86,8 +98,12 @@ class AzureTwinStore:
                 use_env_settings=False,
                 connection_timeout=CONNECT_MAX_S,
             ),
-            retry_total=0,
-            **policy,
+            policies=[
+                RequestIdPolicy(),
+                UserAgentPolicy(user_agent="sync-agent"),
+                ContentDecodePolicy(),
+                bearer,
+            ],
         )
         return self
 
@@ -249,29 +265,27 @@ class AzureTwinStore:
         repeat_reset: bool = True,
     ) -> Answer:
         began_s = 0.0
-
-        def again(error: BaseException) -> bool:
-            if isinstance(error, UnreachableError):
-                return repeat_reset
-            return isinstance(error, ServiceError) and error.retryable
-
-        def enough(_: RetryCallState) -> bool:
-            # Waiting for the first turn is no failure: patience begins with the first request.
-            return time.monotonic() - began_s >= self._retry_for_s
-
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception(again), stop=enough, wait=_wait, reraise=True
-        ):
-            with attempt:
+        for attempt in count():
+            try:
                 async with self._turn(operation, twins) as charge:
+                    # Waiting for the first turn is no failure: patience begins with the request.
                     began_s = began_s or time.monotonic()
-                    try:
-                        # The transport's own limits are per read, and longer than anyone waits.
-                        async with asyncio.timeout(REQUEST_MAX_S):
-                            return await work(charge)
-                    except (AzureError, aiohttp.ClientError, TimeoutError, OSError) as error:
-                        raise translated(error, self._host) from error
-        raise AssertionError("tenacity ends with a result or an error")
+                    return await self._once(work, charge)
+            except ServiceError as error:
+                again = repeat_reset if isinstance(error, UnreachableError) else error.retryable
+                if not again or time.monotonic() - began_s >= self._retry_for_s:
+                    raise
+                wait_s = _backoff_s(attempt) if error.retry_after_s is None else error.retry_after_s
+            await asyncio.sleep(wait_s)
+        raise AssertionError("counting does not end")
+
+    async def _once(self, work: Callable[[Charge], Awaitable[Answer]], charge: Charge) -> Answer:
+        try:
+            # The transport's own limits are per read, and longer than anyone waits.
+            async with asyncio.timeout(REQUEST_MAX_S):
+                return await work(charge)
+        except (AzureError, aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise translated(error, self._host) from error
 
     def _turn(
         self, operation: Operation | None, twins: Sequence[str]
@@ -318,13 +332,10 @@ def _free(_: float) -> None:
     """Count nothing: nobody asked what a request costs."""
 
 
-def _wait(state: RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    asked = error.retry_after_s if isinstance(error, ServiceError) else None
-    return asked if asked is not None else _backoff(state)
-
-
-_backoff = wait_random_exponential(0.2, max=RETRY_WAIT_MAX_S)
+def _backoff_s(attempt: int) -> float:
+    """Return a wait that grows, and differs among those that were refused together."""
+    longest_s = min(RETRY_WAIT_MIN_S * 2.0 ** min(attempt, 16), RETRY_WAIT_MAX_S)
+    return random.uniform(0, longest_s)  # noqa: S311 - no secret
 
 
 def _if_match(etag: str | None) -> dict[str, Any]:

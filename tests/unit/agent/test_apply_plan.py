@@ -4,7 +4,7 @@ import pytest
 
 from sync_agent.agent import apply_change as module
 from sync_agent.agent.apply_change import OnConflict
-from sync_agent.agent.apply_plan import apply_plan, interleaved
+from sync_agent.agent.apply_plan import apply_plan
 from sync_agent.agent.observe import observe
 from sync_agent.errors import (
     ServiceError,
@@ -326,15 +326,3 @@ async def test_an_edge_of_that_id_that_leads_elsewhere_is_not_overwritten() -> N
     await twins.put_relationship(theirs)
     result = await apply_plan(plan, twins, at_once=4)
     assert "made by someone else" in result.failures[0].reason
-
-
-def test_changes_of_one_twin_are_spread_over_the_others() -> None:
-    def edge(source: str, target: str) -> Change:
-        return Change(
-            Action.CREATE, relationship=Relationship(f"{source}{target}", source, "r", target)
-        )
-
-    hub = [edge(f"A{n}", "HUB") for n in range(3)]
-    others = [edge("B", "C"), edge("D", "E")]
-    order = [change.edge.id for change in interleaved([*hub, *others])]
-    assert order == ["A0HUB", "BC", "DE", "A1HUB", "A2HUB"]

@@ -1,0 +1,202 @@
+"""How much of the service's quotas the agent uses, against a stub that keeps them strictly.
+
+The stub is a process of its own with a data folder; the agent's whole way of applying runs here:
+plan, journal, executor, pacer, the Azure SDK. What is measured is the stub's own request log, over
+the steady state: without the first and the last second of each kind of work. Sizes are small by
+default; ``QUOTA_ELEMENTS`` and ``QUOTA_HUB_EDGES`` (5000: the largest hub there may be in one old
+variant of the limits, over eight minutes at ten a second) make them what is wished.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from sync_agent.agent.apply_plan import ApplyResult
+from sync_agent.agent.desired_graph import Desired
+from sync_agent.agent.pace import Pacer, Quotas
+from sync_agent.agent.reconciler import Policy, Reconciler
+from sync_agent.azure.identity import credential_for
+from sync_agent.azure.twin_store import AzureTwinStore
+from sync_agent.inventory.record import Coverage, Record
+from sync_agent.reconcile.cost import Rates
+from sync_agent.reconcile.guard import GuardLimits
+from tests.small_network import LINK, MODELS, mapped, records
+
+ROOT = Path(__file__).resolve().parents[2]
+ELEMENTS = int(os.environ.get("QUOTA_ELEMENTS", "6000"))
+HUB_EDGES = int(os.environ.get("QUOTA_HUB_EDGES", "200"))
+WAIT_S = 120.0
+QUOTAS = Quotas()
+CREATE_DELETE = (
+    "DigitalTwins_Add",
+    "DigitalTwins_Delete",
+    "DigitalTwins_AddRelationship",
+    "DigitalTwins_DeleteRelationship",
+)
+PATCH = ("DigitalTwins_Update", "DigitalTwins_UpdateRelationship")
+SCOPES = [Coverage(scope, True) for scope in ("sites.csv", "routers.csv", "links.csv")]
+
+pytestmark = [pytest.mark.bench, pytest.mark.timeout(3_600)]
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> Iterator[str]:
+    """The address of a stub of its own that keeps the published limits."""
+    command = [sys.executable, "-m", "sync_agent", "stub", "--output", "json", "--strict-limits"]
+    with subprocess.Popen(
+        [*command, "--data-dir", str(tmp_path / "adt")], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        try:
+            assert process.stdout is not None
+            yield json.loads(process.stdout.readline())["adt_url"]
+        finally:
+            process.terminate()
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the stub had answered at a moment: by operation and status."""
+
+    at_s: float
+    answers: Counter[tuple[str, str]]
+
+    def of(self, operations: tuple[str, ...], *, throttled: bool) -> int:
+        return sum(
+            count
+            for (operation, status), count in self.answers.items()
+            if operation in operations and (status == "429") is throttled
+        )
+
+
+def request_log(url: str) -> Sample:
+    with closing(http.client.HTTPConnection(urlsplit(url).netloc, timeout=WAIT_S)) as connection:
+        connection.request("GET", "/stub/requests")
+        document = json.loads(connection.getresponse().read())
+    answers: Counter[tuple[str, str]] = Counter()
+    for operation, counts in document["operations"].items():
+        for status, count in counts["statuses"].items():
+            answers[operation, status] = count
+    return Sample(time.perf_counter(), answers)
+
+
+@asynccontextmanager
+async def sampled(url: str) -> AsyncIterator[list[Sample]]:
+    """Look at the request log every half second while the context is open."""
+    samples: list[Sample] = []
+
+    async def look() -> None:
+        while True:
+            samples.append(await asyncio.to_thread(request_log, url))
+            await asyncio.sleep(0.5)
+
+    looking = asyncio.create_task(look())
+    try:
+        yield samples
+    finally:
+        looking.cancel()
+        samples.append(request_log(url))
+
+
+def steady(samples: list[Sample], operations: tuple[str, ...]) -> tuple[float, float]:
+    """Return answers a second in the steady state, and the share of refusals of the whole."""
+    done = [sample.of(operations, throttled=False) for sample in samples]
+    busy = [n for n in range(1, len(done)) if done[n] > done[n - 1]]
+    first, last = samples[busy[2]], samples[busy[-3]]
+    count = last.of(operations, throttled=False) - first.of(operations, throttled=False)
+    refused = samples[-1].of(operations, throttled=True) - samples[0].of(operations, throttled=True)
+    whole = refused + done[-1] - done[0]
+    return count / (last.at_s - first.at_s), refused / whole
+
+
+def network(count: int, label: str, hub_edges: int = 0) -> list[Record]:
+    """Return a network whose sites, routers and links, with their edges, are ``count`` elements."""
+    each = count // 6
+    sites = [{"id": f"S{n}", "label": label, "latitude": "1", "floors": ""} for n in range(each)]
+    routers = [
+        {"id": f"R{n}", "label": label, "role": "core", "managed": "yes", "installed": ""}
+        | {"site": f"S{n}"}
+        for n in range(each)
+    ]
+    routers += [
+        {"id": f"H{n}", "label": label, "role": "edge", "managed": "yes", "installed": ""}
+        | {"site": "HUB"}
+        for n in range(hub_edges)
+    ]
+    sites += [{"id": "HUB", "label": label, "latitude": "", "floors": ""}] * bool(hub_edges)
+    links = [
+        {"link": f"L{n}", "channel": "near-far", "ghz": str(1 + len(label))}
+        | {"a": f"R{n}", "z": f"R{(n + 1) % each}"}
+        for n in range(each)
+    ]
+    return records(sites, routers, links)
+
+
+def desired(rows: list[Record]) -> Desired:
+    graph = mapped(rows)
+    assert not graph.diagnostics
+    return Desired(graph.desired, tuple(SCOPES), "digest", len(rows))
+
+
+def reconciler(url: str, folder: Path) -> Reconciler:
+    rates = Rates(QUOTAS.twin_ops_per_s, QUOTAS.patches_per_s, QUOTAS.create_delete_per_s)
+    limits = GuardLimits(10**9, 100.0)
+    policy = Policy(
+        url, folder / "journal.db", limits, rates, QUOTAS.requests_in_flight, lease="file"
+    )
+    return Reconciler(policy, lambda: time.time_ns() // 1_000_000)
+
+
+async def bring(maker: Reconciler, wanted: Desired, store: AzureTwinStore) -> ApplyResult:
+    plan = await maker.plan(wanted, store)
+    result = await maker.apply(plan, store, "sync", desired=wanted.graph)
+    assert result.complete, (result.stopped, result.failures[:3])
+    assert len(result.settled) == len(plan.changes)
+    return result
+
+
+def said(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    with capsys.disabled():
+        sys.stdout.write(f"\n{text}")
+
+
+async def test_the_quotas_are_used_to_95_percent(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    maker = reconciler(url, tmp_path)
+    work = {
+        "create": (desired(network(ELEMENTS, "one")), CREATE_DELETE, QUOTAS.create_delete_per_s),
+        "patch": (desired(network(ELEMENTS, "other")), PATCH, QUOTAS.patches_per_s),
+        "patch again": (desired(network(ELEMENTS, "third")), PATCH, QUOTAS.patches_per_s),
+        "delete": (desired(network(6, "third")), CREATE_DELETE, QUOTAS.create_delete_per_s),
+    }
+    async with AzureTwinStore(url, credential_for("none"), retry_for_s=30) as service:
+        await service.create_models(MODELS)
+        store = service.paced(Pacer(QUOTAS).gate("inventory"))
+        for name, (wanted, operations, quota) in work.items():
+            used_s = time.process_time()
+            async with sampled(url) as samples:
+                result = await bring(maker, wanted, store)
+            count = len(result.settled)
+            used_s = time.process_time() - used_s
+            per_s, refused = steady(samples, operations)
+            said(
+                capsys,
+                f"{name:12} {count:7,} changes, steady {per_s:5.0f}/s:"
+                f" {per_s / quota:6.1%} of the quota, {refused:.3%} refused,"
+                f" {used_s / count * 1e6:.0f} us of the agent's processor each",
+            )
