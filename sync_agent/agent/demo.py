@@ -21,7 +21,7 @@ from sync_agent.agent.compose import hub_sender
 from sync_agent.agent.rehearsal import Rehearsal, StubPlace
 from sync_agent.agent.replay import replay
 from sync_agent.agent.settings import Settings, load_settings
-from sync_agent.agent.twin_service import twin_store
+from sync_agent.agent.twin_service import paced_twins
 from sync_agent.sample.detection import Detection, StateChange, compare
 from sync_agent.sample.faults import Scenario, make_scenario
 from sync_agent.sample.hour import Report, report_count, sample_hour
@@ -159,7 +159,7 @@ async def _stream(
 
 async def _look(settings: Settings) -> tuple[tuple[Document, ...], int]:
     """Ask the twin service what is degraded, and how many relationships it holds."""
-    async with twin_store(settings) as store:
+    async with paced_twins(settings) as store:
         rows = [row async for row in store.query(DEGRADED_QUERY)]
         count = [row async for row in store.query("SELECT COUNT() FROM relationships")]
     return tuple(sorted(rows, key=_worst_first)), int(count[0]["COUNT"])

@@ -1,7 +1,7 @@
 """Keeps every request of the agent inside the service's quotas: one pacer for one service.
 
 A request waits until all that limits it has room at the same moment: its class (creating and
-deleting, patching, querying, reading), each twin it counts against (the service counts a twin's own
+deleting, patching, querying, reading, models), each twin it counts against (the service counts a twin's own
 writes and those of its relationships, in either direction, together), and the number of requests
 under way. Nothing is taken for later, so nothing is held that another could use.
 
@@ -48,6 +48,7 @@ class Quotas:
     queries_per_s: float = 500
     query_units_per_s: float = 4000
     reads_per_s: float = 1000
+    model_ops_per_s: float = 100
     requests_in_flight: int = 64
 
 
@@ -90,6 +91,7 @@ class Pacer:
             Operation.QUERY: _Class(Lane(quotas.queries_per_s)),
             Operation.PATCH: _Class(Lane(quotas.patches_per_s)),
             Operation.CREATE_DELETE: _Class(Lane(quotas.create_delete_per_s)),
+            Operation.MODEL: _Class(Lane(quotas.model_ops_per_s)),
         }
         self._units = Lane(quotas.query_units_per_s)
         self._twins: dict[str, Lane] = {}

@@ -326,6 +326,9 @@ class LimitSettings(Section):
     reads_per_s: PerSecond = 1000
     """Twins and relationships read by id a second."""
 
+    model_ops_per_s: PerSecond = 100
+    """Requests about models a second."""
+
     telemetry_weight: Annotated[float, Field(gt=0, le=100)] = 3
     """Turns that telemetry and health get for each one of the inventory where both wait."""
 

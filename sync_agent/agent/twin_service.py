@@ -30,9 +30,11 @@ def twin_store(settings: Settings, *, retry_for_s: float | None = None) -> Azure
 
 
 @asynccontextmanager
-async def paced_twins(settings: Settings) -> AsyncIterator[AzureTwinStore]:
-    """Connect to the twin service and keep to its quotas, for a command that writes."""
-    async with twin_store(settings) as store:
+async def paced_twins(
+    settings: Settings, *, retry_for_s: float | None = None
+) -> AsyncIterator[AzureTwinStore]:
+    """Connect to the twin service and keep to its quotas, for a command."""
+    async with twin_store(settings, retry_for_s=retry_for_s) as store:
         yield store.paced(Pacer(quotas_of(settings)).gate("inventory"))
 
 
@@ -46,5 +48,6 @@ def quotas_of(settings: Settings) -> Quotas:
         queries_per_s=limits.queries_per_s,
         query_units_per_s=limits.query_units_per_s,
         reads_per_s=limits.reads_per_s,
+        model_ops_per_s=limits.model_ops_per_s,
         requests_in_flight=limits.requests_in_flight,
     )

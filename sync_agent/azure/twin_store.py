@@ -239,27 +239,29 @@ class AzureTwinStore:
 
     async def list_models(self) -> AsyncIterator[Document]:
         """Yield model metadata with the DTDL document under ``model``."""
-        async for model in self._pages(self._client.list_models(include_model_definition=True)):
+        async for model in self._pages(
+            self._client.list_models(include_model_definition=True), Operation.MODEL
+        ):
             yield model.serialize() | {"model": model.model}
 
     async def create_models(self, documents: Sequence[Document]) -> None:
         """Create models, all or none; at most 250 a call."""
-        await self._call(lambda _: self._client.create_models(list(documents)))
+        await self._call(lambda _: self._client.create_models(list(documents)), Operation.MODEL)
 
     async def decommission_model(self, model_id: str) -> None:
         """Forbid new twins of a model."""
-        await self._call(lambda _: self._client.decommission_model(model_id))
+        await self._call(lambda _: self._client.decommission_model(model_id), Operation.MODEL)
 
     async def delete_model(self, model_id: str) -> None:
         """Delete a model no other model refers to."""
-        await self._call(lambda _: self._client.delete_model(model_id))
+        await self._call(lambda _: self._client.delete_model(model_id), Operation.MODEL)
 
     # -- calls ----------------------------------------------------------------------------------
 
     async def _call(
         self,
         work: Callable[[Charge], Awaitable[Answer]],
-        operation: Operation | None = None,
+        operation: Operation,
         twins: Sequence[str] = (),
         *,
         repeat_reset: bool = True,
@@ -288,14 +290,14 @@ class AzureTwinStore:
             raise translated(error, self._host) from error
 
     def _turn(
-        self, operation: Operation | None, twins: Sequence[str]
+        self, operation: Operation, twins: Sequence[str]
     ) -> AbstractAsyncContextManager[Charge]:
-        if self._gate is None or operation is None:
+        if self._gate is None:
             return nullcontext(_free)
         return self._gate.turn(operation, twins)
 
     async def _pages(
-        self, listing: Any, operation: Operation | None = None, charges: list[float] | None = None
+        self, listing: Any, operation: Operation, charges: list[float] | None = None
     ) -> AsyncIterator[Any]:
         """Yield the items of a paged listing; a page that fails is asked for again by itself.
 

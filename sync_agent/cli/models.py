@@ -142,9 +142,9 @@ def apply(
 
 async def _apply(settings: Settings, *, yes: bool, output: Output) -> int:
     from sync_agent.agent.deploy_models import apply_models, plan_models, refuse_conflicts
-    from sync_agent.agent.twin_service import twin_store
+    from sync_agent.agent.twin_service import paced_twins
 
-    async with twin_store(settings) as store:
+    async with paced_twins(settings) as store:
         made = await plan_models(store, settings.models.path)
         _show_plan(made, output)
         refuse_conflicts(made, settings.models.path)
@@ -275,9 +275,9 @@ async def _delete(
     settings: Settings, names: list[str], *, only_decommission: bool, yes: bool, output: Output
 ) -> int:
     from sync_agent.agent import retire_models
-    from sync_agent.agent.twin_service import twin_store
+    from sync_agent.agent.twin_service import paced_twins
 
-    async with twin_store(settings) as store:
+    async with paced_twins(settings) as store:
         made = await retire_models.plan_retirement(store, list(dict.fromkeys(names)))
         work = made.active if only_decommission else made.order
         verb = "decommission" if only_decommission else "delete"

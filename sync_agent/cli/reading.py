@@ -16,11 +16,11 @@ READ_RETRY_S = 5.0
 
 @asynccontextmanager
 async def reading(settings: Settings) -> AsyncIterator[AzureTwinStore]:
-    """Connect to the twin service for reading."""
-    from sync_agent.agent.twin_service import twin_store
+    """Connect to the twin service for reading, within its quotas."""
+    from sync_agent.agent.twin_service import paced_twins
 
     retry_for_s = min(READ_RETRY_S, settings.limits.retry_for_s)
-    async with twin_store(settings, retry_for_s=retry_for_s) as store:
+    async with paced_twins(settings, retry_for_s=retry_for_s) as store:
         yield store
 
 

@@ -23,6 +23,7 @@ class Operation(StrEnum):
     QUERY = "query"
     PATCH = "patch"
     CREATE_DELETE = "create-delete"
+    MODEL = "model"
 
 
 class Gate(Protocol):

@@ -19,9 +19,8 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -35,7 +34,7 @@ from sync_agent.azure.twin_store import AzureTwinStore
 from sync_agent.inventory.record import Coverage, Record
 from sync_agent.reconcile.cost import Rates
 from sync_agent.reconcile.guard import GuardLimits
-from tests.small_network import LINK, MODELS, mapped, records
+from tests.small_network import MODELS, mapped, records
 
 ROOT = Path(__file__).resolve().parents[2]
 ELEMENTS = int(os.environ.get("QUOTA_ELEMENTS", "6000"))

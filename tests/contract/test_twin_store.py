@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import json
+import urllib.request
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -11,7 +15,9 @@ import pytest
 from sync_agent.azure.identity import credential_for
 from sync_agent.azure.twin_store import AzureTwinStore
 from sync_agent.errors import ConflictError, NotFoundError, PreconditionError, ServiceError
+from sync_agent.ports.pace import Charge, Operation
 from sync_agent.ports.twin_store import ModelStore, TwinReader, TwinWriter
+from sync_agent.stub.adt.operation import OPERATIONS
 from sync_agent.stub.server import StubServer
 from sync_agent.twins.twin import Document, Relationship, Twin
 from tests.memory_service import MemoryService
@@ -173,3 +179,55 @@ async def test_a_model_is_decommissioned_and_deleted(service: Service) -> None:
     await service.delete_model("dtmi:test:Lone;1")
     with pytest.raises(NotFoundError):
         await service.delete_model("dtmi:test:Lone;1")
+
+
+class CountingGate:
+    """Lets everything pass and notes it."""
+
+    def __init__(self) -> None:
+        self.turns: Counter[str] = Counter()
+        self.units = 0.0
+
+    def turn(
+        self, operation: Operation, _twins: Sequence[str] = ()
+    ) -> AbstractAsyncContextManager[Charge]:
+        self.turns[operation.value] += 1
+        return nullcontext(self.charge)
+
+    def charge(self, units: float) -> None:
+        self.units += units
+
+
+async def test_every_request_of_the_adapter_waits_for_a_turn_of_its_class() -> None:
+    gate = CountingGate()
+    edge = Relationship("e", "S1", "dependsOn", "S2")
+    with running_stub() as stub:
+        async with AzureTwinStore(stub.adt_url, credential_for("none"), retry_for_s=0) as service:
+            store = service.paced(gate)
+            await store.create_models(MODELS)
+            for n in range(1, 14):  # relationships come ten a page
+                await store.put_twin(site(f"S{n}"))
+            await store.put_relationship(edge)
+            for n in range(3, 14):
+                await store.put_relationship(replace(edge, id=f"e{n}", target=f"S{n}"))
+            assert len([e async for e in store.relationships_of("S1")]) == 12
+            await store.patch_relationship(
+                "S1", "e", [{"op": "add", "path": "/weight", "value": 1}]
+            )
+            await store.patch_twin("S1", [{"op": "add", "path": "/label", "value": "x"}])
+            assert await store.get_twin("nobody") is None
+            assert len([t async for t in store.query("SELECT * FROM digitaltwins")]) == 13
+            await store.delete_relationship("S1", "e")
+            await store.delete_twin("S2")
+            await store.decommission_model(SITE)
+            await store.delete_model(SITE)
+            assert [m async for m in store.list_models()]
+        with urllib.request.urlopen(f"{stub.adt_url}/stub/requests") as answer:  # noqa: S310 - loopback
+            log = json.load(answer)
+    classes = {operation.name: operation.quota.value for operation in OPERATIONS}
+    asked: Counter[str] = Counter()
+    for name, of in log["operations"].items():
+        asked[classes[name]] += of["requests"]
+    named = {"models": "model"}
+    assert gate.turns == {named.get(kind, kind): count for kind, count in asked.items()}
+    assert gate.units == pytest.approx(log["billed"]["queryUnits"])

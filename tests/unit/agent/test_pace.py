@@ -8,7 +8,7 @@ import pytest
 
 from sync_agent.agent import pace
 from sync_agent.agent.lane import HEADROOM
-from sync_agent.agent.pace import PartyGate, Pacer, Quotas
+from sync_agent.agent.pace import Pacer, PartyGate, Quotas
 from sync_agent.errors import ThrottledError
 from sync_agent.ports.pace import Operation
 from tests.quota_service import QuotaService, patiently, workers
@@ -227,13 +227,13 @@ def test_parties_that_let_each_other_go_first_both_go() -> None:
             async with gate.turn(CREATE, twins):
                 pass
 
-        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
-            async with one.turn(CREATE, ("X",)):  # all of these wait, and each has served a twin
-                group.create_task(ask(one, "A"))
-                group.create_task(ask(other, "B"))
-                group.create_task(ask(one, "A", "B"))
-                group.create_task(ask(other, "A", "B"))
-                await asyncio.sleep(0.1)
+        turn = one.turn(CREATE, ("X",))
+        async with asyncio.timeout(30), asyncio.TaskGroup() as group, turn:
+            group.create_task(ask(one, "A"))  # all wait, so that each twin was served for one
+            group.create_task(ask(other, "B"))
+            group.create_task(ask(one, "A", "B"))
+            group.create_task(ask(other, "A", "B"))
+            await asyncio.sleep(0.1)
         return asyncio.get_running_loop().time()
 
     assert run_virtually(run()) < 4

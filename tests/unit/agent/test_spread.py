@@ -51,7 +51,7 @@ def seconds(changes: list[Change], latency_s: float = 0.05) -> tuple[float, Coun
 
     async def run() -> float:
         plan = Plan(Owner("inventory"), tuple(changes), records=1)
-        result = await apply_plan(plan, cast(TwinStore, twins), at_once=64)
+        result = await apply_plan(plan, cast("TwinStore", twins), at_once=64)
         assert result.complete
         return asyncio.get_running_loop().time()
 
