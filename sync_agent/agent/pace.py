@@ -1,7 +1,7 @@
 """Keeps every request of the agent inside the service's quotas: one pacer for one service.
 
-A request waits until all that limits it has room at the same moment: its class (creating and
-deleting, patching, querying, reading, models), each twin it counts against (the service counts a twin's own
+A request waits until all that limits it has room at once: its class (creating and deleting,
+patching, querying, reading, models), each twin it counts against (the service counts a twin's own
 writes and those of its relationships, in either direction, together), and the number of requests
 under way. Nothing is taken for later, so nothing is held that another could use.
 

@@ -35,8 +35,6 @@ from sync_agent.reconcile.rules import WHOLE, Accepted, PlanRules, hold_accepted
 from sync_agent.reconcile.stale import Stale, stale_elements
 from sync_agent.reconcile.undo import Undo, undo_plan
 
-STALE_SHOWN = 20
-
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -284,23 +282,6 @@ async def _stopping_when_lost(lease: TwinLease) -> AsyncIterator[None]:
             raise GuardError(
                 f"{reasons[0]}; the run was stopped", remedy="run it again: it does what is left"
             ) from None
-
-
-def refuse_stale(stale: tuple[Stale, ...]) -> None:
-    """Refuse a plan by the elements that changed since.
-
-    Raises:
-        GuardError: there are some.
-    """
-    if not stale:
-        return
-    named = [f"  {s.element}: {s.reason}" for s in stale[:STALE_SHOWN]]
-    if len(stale) > STALE_SHOWN:
-        named.append(f"  and {len(stale) - STALE_SHOWN} more")
-    raise GuardError(
-        "\n".join([f"{len(stale)} element(s) changed since the plan was made:", *named]),
-        remedy="make a new plan, or apply this one with --on-conflict replan",
-    )
 
 
 def _remember(

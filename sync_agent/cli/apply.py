@@ -49,7 +49,6 @@ def apply(
 async def _apply(settings: Settings, path: Path, on_conflict: str, output: Output) -> int:
     from sync_agent.agent.apply_change import OnConflict
     from sync_agent.agent.policy import reconciler_of
-    from sync_agent.agent.reconciler import refuse_stale
     from sync_agent.agent.twin_service import paced_twins
 
     file = _read(path)
@@ -63,8 +62,10 @@ async def _apply(settings: Settings, path: Path, on_conflict: str, output: Outpu
             raise GuardError(
                 "the plan deletes more than the limits allow now", remedy="make a new plan"
             )
-        if on_conflict != OnConflict.REPLAN:
-            refuse_stale(await reconciler.stale(plan, store))
+        if on_conflict == OnConflict.STOP:
+            stale = await reconciler.stale(plan, store)
+            if stale:
+                raise plan_view.staleness(stale)
         with progress:
             result = await reconciler.apply(
                 plan,

@@ -97,7 +97,8 @@ def _show(found: Drift) -> None:
     for element in found.unknown[: plan_view.CHANGES_SHOWN]:
         print_line(f"unknown: {element} bears the owner's mark, but was not made by the agent")
     count = len(found.plan.changes)
-    print_line(f"{count:,} changes behind the agent's back." if count else "There is no drift.")
+    changes = "1 change" if count == 1 else f"{count:,} changes"
+    print_line(f"{changes} behind the agent's back." if count else "There is no drift.")
 
 
 def _document(found: Drift, result: ApplyResult | None) -> dict[str, Any]:

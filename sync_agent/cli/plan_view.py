@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sync_agent.reconcile.change import Change
     from sync_agent.reconcile.cost import Cost
     from sync_agent.reconcile.plan import Plan
+    from sync_agent.reconcile.stale import Stale
 
 FAULTS_SHOWN = 20
 CHANGES_SHOWN = 20
@@ -43,8 +44,11 @@ def judged(reconciler: Reconciler, prepared: Prepared) -> tuple[Prepared, GuardE
         return prepared, refusal
 
 
-def show_plan(plan: Plan) -> None:
-    """Print a plan for people: its changes, what is left alone, and how many there are."""
+def show_plan(plan: Plan, nothing: str = "") -> None:
+    """Print a plan for people: its changes, what is left alone, and how many there are.
+
+    ``nothing`` says in other words that there are none.
+    """
     counts = {action.name.lower(): count for action, count in plan.counts().items()}
     if plan.changes:
         show_changes(plan.changes)
@@ -56,7 +60,10 @@ def show_plan(plan: Plan) -> None:
             f" {counts['delete']:,} to delete ({plan.managed:,} managed now)."
         )
     else:
-        print_line(f"Nothing to do: {plan.managed:,} twins and relationships are as they should.")
+        as_it_should = (
+            f"Nothing to do: {plan.managed:,} twins and relationships are as they should."
+        )
+        print_line(nothing or as_it_should)
 
 
 def show_changes(changes: Sequence[Change]) -> None:
@@ -151,6 +158,21 @@ def faults(diagnostics: Sequence[RecordDiagnostic]) -> ExceptionGroup[SyncAgentE
     )
     errors.append(InputError(count, remedy="correct it, or do the rest with --keep-going"))
     return ExceptionGroup("faulty input", errors)
+
+
+def staleness(stale: Sequence[Stale]) -> ExceptionGroup[SyncAgentError]:
+    """Return what changed since a plan was made as errors that end the command."""
+    errors: list[SyncAgentError] = [
+        GuardError(f"{one.element} changed since the plan was made: {one.reason}")
+        for one in stale[:FAULTS_SHOWN]
+    ]
+    errors.append(
+        GuardError(
+            f"{len(stale):,} element(s) changed since the plan was made; nothing was changed",
+            remedy="make a new plan, or apply this one with --on-conflict skip or replan",
+        )
+    )
+    return ExceptionGroup("stale plan", errors)
 
 
 def failures(result: ApplyResult) -> ExceptionGroup[SyncAgentError]:

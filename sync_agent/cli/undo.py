@@ -43,7 +43,7 @@ async def _undo(settings: Settings, run: int, *, yes: bool, output: Output) -> i
     async with paced_twins(settings) as store:
         found = await reconciler.undo(run, store)
         if output is Output.TABLE:
-            plan_view.show_plan(found.plan)
+            plan_view.show_plan(found.plan, nothing="There is nothing to take back.")
             for left in found.left:
                 print_line(f"left as it is: {left.element}: {left.reason}")
         if found.plan.changes and yes:

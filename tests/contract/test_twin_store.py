@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import urllib.request
 from collections import Counter
@@ -198,6 +199,12 @@ class CountingGate:
         self.units += units
 
 
+def request_log(stub: StubServer) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{stub.adt_url}/stub/requests") as answer:
+        log: dict[str, Any] = json.load(answer)
+    return log
+
+
 async def test_every_request_of_the_adapter_waits_for_a_turn_of_its_class() -> None:
     gate = CountingGate()
     edge = Relationship("e", "S1", "dependsOn", "S2")
@@ -222,8 +229,7 @@ async def test_every_request_of_the_adapter_waits_for_a_turn_of_its_class() -> N
             await store.decommission_model(SITE)
             await store.delete_model(SITE)
             assert [m async for m in store.list_models()]
-        with urllib.request.urlopen(f"{stub.adt_url}/stub/requests") as answer:  # noqa: S310 - loopback
-            log = json.load(answer)
+        log = await asyncio.to_thread(request_log, stub)
     classes = {operation.name: operation.quota.value for operation in OPERATIONS}
     asked: Counter[str] = Counter()
     for name, of in log["operations"].items():

@@ -170,8 +170,8 @@ def test_what_changed_since_the_plan_is_named_and_not_overwritten(bench: Bench) 
     patch(bench, "S1", "/latitude", 1.5)
     code, _, err = apply(bench, file)
     assert code == 1
-    assert "1 element(s) changed since the plan was made" in err
-    assert "S1: latitude is 1.5, the plan saw 50.5" in err
+    assert "error: S1 changed since the plan was made: latitude is 1.5, the plan saw 50.5" in err
+    assert "1 element(s) changed since the plan was made; nothing was changed" in err
     twins = bench.twins()
     assert (twins["S1"]["latitude"], twins["S2"]["latitude"]) == (1.5, float(SITES[1]["latitude"]))
 
@@ -196,10 +196,11 @@ def test_a_conflict_is_dealt_with_as_asked(bench: Bench, how: str, latitude: flo
     code, _, err = apply(bench, file, "--on-conflict", how)
     if how == "skip":
         assert code == 1
-        assert "S1" in err
+        assert "S1 was not changed: it was changed by someone else since the plan: latitude" in err
+        assert "1 changes were made, 1 failed" in err
     else:
         assert code == 0, err
-        assert bench.twins()["S2"]["latitude"] == 60
+    assert bench.twins()["S2"]["latitude"] == 60
     assert bench.twins()["S1"]["latitude"] == latitude
 
 

@@ -131,7 +131,7 @@ async def sync(twins: MemoryService, wanted: MappedGraph) -> Plan:
     return plan
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(inventories())
 def test_equal_graphs_make_no_change(rows: list[Record]) -> None:
     async def run() -> None:
@@ -142,7 +142,7 @@ def test_equal_graphs_make_no_change(rows: list[Record]) -> None:
     asyncio.run(run())
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(inventories(), inventories(), foreign)
 def test_after_a_plan_was_applied_there_is_nothing_left_to_do(
     before: list[Record], after: list[Record], others: Foreign
@@ -157,7 +157,7 @@ def test_after_a_plan_was_applied_there_is_nothing_left_to_do(
     asyncio.run(run())
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(inventories(), min_size=1, max_size=4), foreign)
 def test_what_belongs_to_others_is_the_same_byte_for_byte(
     passes: list[list[Record]], others: Foreign
@@ -179,7 +179,7 @@ def test_what_belongs_to_others_is_the_same_byte_for_byte(
     asyncio.run(run())
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(inventories(), inventories(), st.randoms(use_true_random=False))
 def test_the_order_of_records_and_documents_does_not_matter(
     before: list[Record], after: list[Record], chance: Random
@@ -196,7 +196,7 @@ def test_the_order_of_records_and_documents_does_not_matter(
     asyncio.run(run())
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(inventories(), inventories(), st.sets(st.integers(0, 2), min_size=1))
 def test_a_scope_that_was_not_read_whole_never_deletes(
     before: list[Record], after: list[Record], gaps: set[int]
@@ -216,7 +216,7 @@ def test_a_scope_that_was_not_read_whole_never_deletes(
     asyncio.run(run())
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(inventories(), inventories(), st.integers(0, 20))
 def test_a_run_that_ends_anywhere_is_finished_by_the_next(
     before: list[Record], after: list[Record], writes: int
