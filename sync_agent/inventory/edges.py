@@ -2,8 +2,9 @@
 
 An end is named by an id or an alias. One that no record describes becomes a placeholder, marked
 ADVISED as O-RAN TEIV does, where a model for it is known, that model can bear the mark, and every
-scope that might describe it was read whole. Otherwise the edge is not made, and what it names is
-held, so that nothing is deleted from under it; where the same record also makes the twin the edge
+scope that might describe it was read whole. Otherwise the edge is not made. Where its rule says
+that it drops, that is all: it goes, and the end may go. If not, what it names is held, so that
+nothing is deleted from under it; where the same record also makes the twin the edge
 starts at, that twin is held too: a link with one end is no link. Edges of held twins are left as
 they are without a word; the diagnostic of the twin is the one that matters.
 """
@@ -200,15 +201,18 @@ class EdgeMaker:
     def _leave(self, asked: _Asked) -> None:
         """Hold an edge with an unknown end, and say so unless the reason was said before."""
         source = asked.key[0]
+        unknown = [(e, m) for e, m in self._unknown_ends(asked) if e not in self.placeholders]
+        unread = [e for e, m in unknown if self._unread(asked, m)]
+        faulty = not self._elements.held.isdisjoint((source, asked.target))
+        if asked.rule.drops and not unread and not faulty:
+            return
         self.held.add(asked.key)
         twin = self._elements.twins.get(source)
         said = source in self._elements.held or (
             twin is not None and self._declaration(asked, twin.model) is None
         )
-        for end, model in self._unknown_ends(asked):
-            if end in self.placeholders:
-                continue
-            if said or self._elements.unread(model or self._declared_target(asked) or ""):
+        for end, _ in unknown:
+            if said or end in unread:
                 self.held_twins.add(end)
                 continue
             name = asked.rule.name
@@ -219,6 +223,9 @@ class EdgeMaker:
             self.held_twins.add(end)
             if place in self._elements.places(source):
                 self.held_twins.add(source)
+
+    def _unread(self, asked: _Asked, model: str | None) -> bool:
+        return self._elements.unread(model or self._declared_target(asked) or "")
 
     def _declared_target(self, asked: _Asked) -> str:
         twin = self._elements.twins.get(asked.key[0])

@@ -120,7 +120,8 @@ class RelationshipRule:
     ``id`` distinguishes relationships of one name from one source; by default it is the target, so
     that the same edge has the same id whatever order records come in. The placeholders are the
     models of ends that no record describes ("" for the relationship's own target, None for none);
-    ``containment`` says that a circle of them is a mistake.
+    ``drops`` says that without an end and a placeholder for it there is no relationship, where it
+    is otherwise left as it is and told; ``containment`` that a circle of them is a mistake.
     """
 
     scope: str
@@ -133,6 +134,7 @@ class RelationshipRule:
     when: tuple[Condition, ...] = ()
     source_placeholder: str | None = None
     target_placeholder: str | None = ""
+    drops: bool = False
     containment: bool = False
 
 

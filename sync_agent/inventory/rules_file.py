@@ -136,7 +136,8 @@ def _twin_rule(table: _Table, marker: Path) -> TwinRule:
 
 
 def _relationship_rule(table: _Table, placeholders: bool) -> RelationshipRule:
-    source_placeholder, target_placeholder = _placeholders(table, placeholders)
+    drops = _drops(table)
+    source_placeholder, target_placeholder = _placeholders(table, placeholders and not drops)
     name = table.text("name")
     rule = RelationshipRule(
         scope=_scope(table),
@@ -149,6 +150,7 @@ def _relationship_rule(table: _Table, placeholders: bool) -> RelationshipRule:
         when=_conditions(table),
         source_placeholder=source_placeholder,
         target_placeholder=target_placeholder,
+        drops=drops,
         containment=table.boolean("containment", default=name in CONTAINMENT),
     )
     table.close()
@@ -156,6 +158,14 @@ def _relationship_rule(table: _Table, placeholders: bool) -> RelationshipRule:
         if len(prop.path) > 1 or prop.ownership is not Ownership.MANAGED:
             raise table.fault("properties", f"{prop.name}: parts and ownership are for twins only")
     return rule
+
+
+def _drops(table: _Table) -> bool:
+    """Tell whether a relationship goes with its end, where it would be held."""
+    vanished = table.text("vanished", "hold")
+    if vanished not in ("hold", "drop"):
+        raise table.fault("vanished", f"must be hold or drop, not {vanished!r}")
+    return vanished == "drop"
 
 
 def _placeholders(table: _Table, allowed: bool) -> tuple[str | None, str | None]:

@@ -50,6 +50,7 @@ when = { kind = "a" }
 unless = { kind = "b" }
 columns = ["weight"]
 placeholder = { source = "dtmi:x:A;1", target = "dtmi:x:B;1" }
+vanished = "drop"
 containment = true
 [relationship.properties]
 since = "{since}"
@@ -103,6 +104,7 @@ def test_the_schema_has_no_key_that_is_not_there() -> None:
         ('column = "five"', 'column = "five", value = "6"'),
         ('name = "near"', "name = 1"),
         ("containment = true", "containment = 0"),
+        ('vanished = "drop"', 'vanished = "delete"'),
     ],
 )
 def test_what_the_reader_refuses_the_schema_refuses(was: str, now: str) -> None:

@@ -137,6 +137,7 @@ def test_a_word_without_a_translation_is_refused() -> None:
         (TWIN + "[twin.properties]\nx = { column = 'y', scale = 0 }\n", "a number above 0"),
         (TWIN + "[twin.properties]\nx = { column = 'y', map = { a = [] } }\n", "must be text, a"),
         (TWIN + EDGE + "placeholder = 'Site'\n", "'Site' is not a model id"),
+        (TWIN + EDGE + "vanished = 'gone'\n", "must be hold or drop, not 'gone'"),
         (TWIN + EDGE + "placeholder = 1\n", "must be true, false, a model id"),
         (TWIN + EDGE + "placeholder = { sauce = 'x' }\n", "is not a key there is"),
         (TWIN + EDGE + "containment = 'x'\n", "containment: must be true or false"),
