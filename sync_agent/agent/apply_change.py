@@ -9,7 +9,8 @@ ours any more is never touched.
 
 Two delays of the service are waited out, ``CONSISTENCY_S`` at most: a new twin that cannot yet be
 linked to, and a twin whose relationships are gone but still counted. A write whose answer got lost
-may have happened; it is looked at again, never assumed.
+may have happened; it is looked at again, never assumed. If things are as wanted then, the change
+counts as made by this run, so that undo takes it back.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class StaleError(Exception):
 class ChangeMaker:
     """Makes changes of one owner; ``on_replan`` hears of a change planned anew before it is made.
 
-    ``make`` returns the change as it was made, or None when things were already as wanted.
+    ``make`` returns the change as it was made, or None when things were as wanted before.
     """
 
     def __init__(
@@ -91,32 +92,49 @@ class ChangeMaker:
     # -- twins ----------------------------------------------------------------------------------
 
     async def _create_twin(self, change: Change, twin: Twin) -> Change | None:
-        try:
-            await self._twins.put_twin(twin, only_if_absent=True)
-        except PreconditionError:
+        lost = False
+        for attempt in range(1, ATTEMPTS_MAX + 1):
+            try:
+                await self._twins.put_twin(twin, only_if_absent=True)
+            except UnreachableError:
+                if attempt == ATTEMPTS_MAX:
+                    raise
+                lost = True
+            except PreconditionError:
+                pass
+            else:
+                return change
             there = await self._twins.get_twin(twin.id)
-            ours = there is not None and self._owner.owns_twin(there.properties)
-            edits = tuple(lacks(there.as_stored(), twin)) if there is not None else ()
-            if there is None or there.model != twin.model or (edits and not ours):
-                raise StaleError("it was made by someone else since the plan") from None
-            if not edits:
-                return None
-            if not self._replans:
-                raise StaleError("it was made by someone else since the plan") from None
-            named = Twin(twin.id, twin.model, etag=there.etag)
-            anew = Change(Action.UPDATE, twin=named, edits=edits)
-            self._on_replan(change, anew)
-            return await self._update_twin(anew, named)
-        return change
+            if there is not None or not lost:
+                return await self._found_twin(change, twin, there, lost=lost)
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _found_twin(
+        self, change: Change, twin: Twin, there: Twin | None, *, lost: bool
+    ) -> Change | None:
+        """Deal with a twin that is there although it was to be created."""
+        ours = there is not None and self._owner.owns_twin(there.properties)
+        edits = tuple(lacks(there.as_stored(), twin)) if there is not None else ()
+        if there is None or there.model != twin.model or (edits and not ours):
+            raise StaleError("it was made by someone else since the plan")
+        if not edits:
+            return change if lost else None
+        if not self._replans:
+            raise StaleError("it was made by someone else since the plan")
+        named = Twin(twin.id, twin.model, etag=there.etag)
+        anew = Change(Action.UPDATE, twin=named, edits=edits)
+        self._on_replan(change, anew)
+        return await self._update_twin(anew, named)
 
     async def _update_twin(self, change: Change, twin: Twin) -> Change | None:
-        edits, etag = change.edits, twin.etag
+        edits, etag, lost = change.edits, twin.etag, False
         for attempt in range(1, ATTEMPTS_MAX + 1):
             try:
                 await self._twins.patch_twin(twin.id, patch_of(edits), etag=etag)
-            except (PreconditionError, UnreachableError):
+            except (PreconditionError, UnreachableError) as error:
                 if attempt == ATTEMPTS_MAX:
                     raise
+                lost = lost or isinstance(error, UnreachableError)
             else:
                 return change
             there = await self._twins.get_twin(twin.id)
@@ -126,25 +144,26 @@ class ChangeMaker:
                 raise StaleError("it was handed to someone else since the plan")
             change, edits = self._rebased(change, there.as_stored())
             if not edits:
-                return None
+                return change if lost else None
             etag = there.etag
         raise AssertionError("the last attempt returns or raises")
 
     async def _delete_twin(self, change: Change, twin: Twin) -> Change | None:
-        etag = twin.etag
+        etag, lost = twin.etag, False
         for attempt in range(1, ATTEMPTS_MAX + 1):
             try:
                 await self._twins.delete_twin(twin.id, etag=etag)
             except NotFoundError:
-                return None
-            except (PreconditionError, UnreachableError):
+                return change if lost else None
+            except (PreconditionError, UnreachableError) as error:
                 if attempt == ATTEMPTS_MAX:
                     raise
+                lost = lost or isinstance(error, UnreachableError)
             else:
                 return change
             there = await self._twins.get_twin(twin.id)
             if there is None:
-                return None
+                return change if lost else None
             if not self._owner.owns_twin(there.properties):
                 raise StaleError("it was handed to someone else since the plan")
             reason = staleness(change, TwinGraph([there.as_stored()]), self._owner)
@@ -164,38 +183,55 @@ class ChangeMaker:
             return None not in ends
 
         async def create() -> Change | None:
-            try:
-                await self._twins.put_relationship(edge, only_if_absent=True)
-            except PreconditionError:
+            lost = False
+            for attempt in range(1, ATTEMPTS_MAX + 1):
+                try:
+                    await self._twins.put_relationship(edge, only_if_absent=True)
+                except UnreachableError:
+                    if attempt == ATTEMPTS_MAX:
+                        raise
+                    lost = True
+                except PreconditionError:
+                    pass
+                else:
+                    return change
                 there = await self._edge(edge)
-                if there is None or (there.name, there.target) != (edge.name, edge.target):
-                    raise StaleError("it was made by someone else since the plan") from None
-                edits = tuple(
-                    Edit((name,), there.properties.get(name), value)
-                    for name, value in edge.properties.items()
-                    if not same(there.properties.get(name), value)
-                )
-                if not edits:
-                    return None
-                if not self._replans:
-                    raise StaleError("it was made by someone else since the plan") from None
-                anew = Change(Action.UPDATE, relationship=there, edits=edits)
-                self._on_replan(change, anew)
-                return await self._update_edge(anew, there)
-            return change
+                if there is not None or not lost:
+                    return await self._found_edge(change, edge, there, lost=lost)
+            raise AssertionError("the last attempt returns or raises")
 
         return await _when_consistent(create, lags)
 
+    async def _found_edge(
+        self, change: Change, edge: Relationship, there: Relationship | None, *, lost: bool
+    ) -> Change | None:
+        """Deal with a relationship that is there although it was to be created."""
+        if there is None or (there.name, there.target) != (edge.name, edge.target):
+            raise StaleError("it was made by someone else since the plan")
+        edits = tuple(
+            Edit((name,), there.properties.get(name), value)
+            for name, value in edge.properties.items()
+            if not same(there.properties.get(name), value)
+        )
+        if not edits:
+            return change if lost else None
+        if not self._replans:
+            raise StaleError("it was made by someone else since the plan")
+        anew = Change(Action.UPDATE, relationship=there, edits=edits)
+        self._on_replan(change, anew)
+        return await self._update_edge(anew, there)
+
     async def _update_edge(self, change: Change, edge: Relationship) -> Change | None:
-        edits, etag = change.edits, edge.etag
+        edits, etag, lost = change.edits, edge.etag, False
         for attempt in range(1, ATTEMPTS_MAX + 1):
             try:
                 await self._twins.patch_relationship(
                     *edge.key, patch_of(edits), etag=etag, target=edge.target
                 )
-            except (PreconditionError, UnreachableError):
+            except (PreconditionError, UnreachableError) as error:
                 if attempt == ATTEMPTS_MAX:
                     raise
+                lost = lost or isinstance(error, UnreachableError)
             else:
                 return change
             there = await self._edge(edge)
@@ -203,25 +239,26 @@ class ChangeMaker:
                 raise StaleError("it was deleted by someone else since the plan")
             change, edits = self._rebased(change, dict(there.properties))
             if not edits:
-                return None
+                return change if lost else None
             etag = there.etag
         raise AssertionError("the last attempt returns or raises")
 
     async def _delete_edge(self, change: Change, edge: Relationship) -> Change | None:
-        etag = edge.etag
+        etag, lost = edge.etag, False
         for attempt in range(1, ATTEMPTS_MAX + 1):
             try:
                 await self._twins.delete_relationship(*edge.key, etag=etag, target=edge.target)
             except NotFoundError:
-                return None
-            except (PreconditionError, UnreachableError):
+                return change if lost else None
+            except (PreconditionError, UnreachableError) as error:
                 if attempt == ATTEMPTS_MAX:
                     raise
+                lost = lost or isinstance(error, UnreachableError)
             else:
                 return change
             there = await self._edge(edge)
             if there is None:
-                return None
+                return change if lost else None
             if there.etag != etag and not self._replans:
                 raise StaleError("it was changed by someone else since the plan")
             etag = there.etag

@@ -24,6 +24,7 @@ from sync_agent.errors import (
     PreconditionError,
     ServiceError,
     StoreError,
+    UnreachableError,
 )
 from sync_agent.ports.twin_store import TwinService
 from sync_agent.twins.time import format_time_ms, parse_time_ms
@@ -119,6 +120,8 @@ class TwinLease:
             self._etag = (await self._service.put_twin(fresh, only_if_absent=True)).etag
         except PreconditionError:
             await self._take_over()
+        except UnreachableError:  # it may have been made all the same
+            await self._take_again(fresh)
         except ServiceError as error:
             if error.retryable or error.status != 400:
                 raise
@@ -138,6 +141,9 @@ class TwinLease:
             raise self._refusal("another writer", "just now")
         until = str(there.properties.get("until", ""))
         holder = str(there.properties.get("holder", "another writer"))
+        if holder == self._holder:  # the answer to our own request got lost
+            self._etag = there.etag
+            return
         if _time_ms(until) > self._now_ms():
             raise self._refusal(holder, f"until {until}")
         try:
@@ -150,11 +156,17 @@ class TwinLease:
             {"op": "add", "path": f"/{name}", "value": value}
             for name, value in self._values().items()
         ]
-        await self._service.patch_twin(self._id, patch, etag=etag)
+        try:
+            await self._service.patch_twin(self._id, patch, etag=etag)
+        except PreconditionError:  # by our own last write, if its answer got lost
+            await self._service.patch_twin(self._id, patch, etag=(await self._ours()).etag)
+        self._etag = (await self._ours()).etag
+
+    async def _ours(self) -> Twin:
         there = await self._service.get_twin(self._id)
         if there is None or there.properties.get("holder") != self._holder:
             raise PreconditionError("the lease was taken over", status=412)
-        self._etag = there.etag
+        return there
 
     async def _renew(self, lost: Lost) -> None:
         loop = asyncio.get_running_loop()

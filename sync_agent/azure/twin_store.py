@@ -3,7 +3,8 @@
 What is tried again is decided here, in one place: throttling (with the service's wait), 5xx and an
 unreachable service, for ``retry_for_s``. A reset PATCH may have been applied already; it is
 repeated all the same because the patches of this house are idempotent (``add`` and guarded
-``remove``). Conditional writes are not repeated after a reset: the first may have changed the ETag.
+``remove``). Conditional writes are not repeated after a reset: the first may have been the one that
+made the condition fail, and only the caller can look.
 Where a gate is given, every request waits for its turn there, the repeated ones and the further
 pages of a listing too. Plain http is allowed to loopback addresses only.
 
@@ -163,6 +164,7 @@ class AzureTwinStore:
             lambda _: self._client.upsert_digital_twin(twin.id, twin.to_document(), **condition),
             Operation.CREATE_DELETE,
             (twin.id,),
+            repeat_reset=not only_if_absent,
         )
         return Twin.from_document(document)
 
@@ -197,6 +199,7 @@ class AzureTwinStore:
             ),
             Operation.CREATE_DELETE,
             (relationship.source, relationship.target),
+            repeat_reset=not only_if_absent,
         )
         return Relationship.from_document(document)
 

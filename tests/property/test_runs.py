@@ -30,15 +30,19 @@ Plain = dict[str, dict[str, Any]]
 def reconciling() -> Iterator[Reconciler]:
     """Return a reconciler with a journal of its own, without limits."""
     with tempfile.TemporaryDirectory() as folder:
-        policy = Policy(
-            instance="memory",
-            journal=Path(folder) / "journal.db",
-            limits=GuardLimits(10**9, 100.0),
-            rates=Rates(10, 1000, 500),
-            at_once=4,
-            lease="none",
-        )
-        yield Reconciler(policy, lambda: 1)
+        yield reconciler_in(Path(folder))
+
+
+def reconciler_in(folder: Path) -> Reconciler:
+    policy = Policy(
+        instance="memory",
+        journal=folder / "journal.db",
+        limits=GuardLimits(10**9, 100.0),
+        rates=Rates(10, 1000, 500),
+        at_once=4,
+        lease="none",
+    )
+    return Reconciler(policy, lambda: 1)
 
 
 def desired(rows: list[Record]) -> Desired:
@@ -133,32 +137,32 @@ def test_a_run_killed_at_any_write_ends_like_one_that_was_not(
             await run(reconciler, whole, after)
             wanted = desired(after)
             plan = await reconciler.plan(wanted, killed)
-            _die_after(killed, survives)
-            with suppress(BaseExceptionGroup, _KilledError):
+            die_after(killed, survives)
+            with suppress(BaseExceptionGroup, KilledError):
                 await reconciler.apply(plan, killed, "sync", desired=wanted.graph)
-            _live_again(killed)
+            live_again(killed)
             await run(reconciler, killed, after)
             assert plain(killed) == plain(whole)
 
     asyncio.run(check())
 
 
-class _KilledError(BaseException):
+class KilledError(BaseException):
     """The process ends here."""
 
 
-def _die_after(twins: MemoryService, writes: int) -> None:
+def die_after(twins: MemoryService, writes: int) -> None:
     left = [writes]
     before = twins._before
 
     def counting(operation: str, element: str) -> None:
         if left[0] == 0:
-            raise _KilledError
+            raise KilledError
         left[0] -= 1
         before(operation, element)
 
     twins._before = counting  # type: ignore[method-assign]
 
 
-def _live_again(twins: MemoryService) -> None:
+def live_again(twins: MemoryService) -> None:
     del twins._before

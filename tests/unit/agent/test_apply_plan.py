@@ -103,8 +103,33 @@ async def test_an_edit_whose_answer_got_lost_is_looked_at_before_it_is_repeated(
     twins.fail_after["patch", "S1"].append(UnreachableError("reset"))
     result = await apply_plan(plan, twins, at_once=1)
     assert result.complete
-    assert result.already == 1
+    assert (result.already, result.applied) == (0, {Action.UPDATE: 1})
     assert twins.log == [("patch", "S1")]
+
+
+async def test_what_was_made_although_the_answer_got_lost_counts_as_made() -> None:
+    twins = MemoryService(MODELS)
+    plan = await plan_for(twins, mapped())
+    for change in plan.changes:
+        twins.fail_after["put", change.element].append(UnreachableError("reset"))
+    result = await apply_plan(plan, twins, at_once=4)
+    assert result.complete
+    assert (result.already, result.applied) == (0, {Action.CREATE: 9})
+    assert sorted(twins.log) == sorted(("put", c.element) for c in plan.changes)
+    gone = await plan_for(twins, mapped(records(links=[])))
+    for change in gone.changes:
+        twins.fail_after["delete", change.element].append(UnreachableError("reset"))
+    result = await apply_plan(gone, twins, at_once=4)
+    assert (result.already, result.applied) == (0, {Action.DELETE: 3})
+
+
+async def test_what_was_not_made_before_the_connection_broke_is_made() -> None:
+    twins = MemoryService(MODELS)
+    plan = await plan_for(twins, mapped())
+    for change in plan.changes:
+        twins.fail["put", change.element].append(UnreachableError("reset"))
+    result = await apply_plan(plan, twins, at_once=4)
+    assert (result.complete, result.applied) == (True, {Action.CREATE: 9})
 
 
 async def test_a_twin_that_someone_else_made_meanwhile_is_not_overwritten() -> None:
@@ -165,7 +190,7 @@ async def test_an_edge_is_made_although_an_edit_of_its_source_failed() -> None:
 @pytest.mark.parametrize("error", [UnauthorizedError("no", status=401), UnreachableError("down")])
 async def test_a_service_that_fails_altogether_ends_the_run(error: ServiceError) -> None:
     twins = MemoryService(MODELS)
-    twins.fail["put", "L1"].append(error)
+    twins.fail["put", "L1"] += [error] * module.ATTEMPTS_MAX
     result = await apply_plan(await plan_for(twins, mapped()), twins, at_once=1)
     assert result.stopped is error
     assert not result.failures
