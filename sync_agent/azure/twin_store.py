@@ -85,6 +85,9 @@ class AzureTwinStore:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX), auto_decompress=False
         )
+        # aiohttp sends PUT and DELETE again by itself where a kept connection breaks; then the
+        # answer is that to the second one, and whether we made the change is lost.
+        self._session._retry_connection = False
         bearer = (
             _PlainBearer(self._credential)
             if self._plain

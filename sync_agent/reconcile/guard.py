@@ -9,7 +9,7 @@ kind does not drown in a large network.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sync_agent.errors import GuardError
@@ -38,10 +38,13 @@ class GuardLimits:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A limit a plan exceeds; ``of_deletions`` when it would not without its deletions."""
+    """A limit a plan exceeds; ``of_deletions`` when it would not without its deletions.
+
+    ``allow`` is the setting that lets it pass once, "" where nothing does.
+    """
 
     message: str
-    remedy: str
+    allow: str
     of_deletions: bool
 
 
@@ -67,7 +70,7 @@ def guarded(plan: Plan, limits: GuardLimits) -> Plan:
             return rest
         found = left
     if found:
-        raise GuardError(found[0].message, remedy=found[0].remedy)
+        raise _error(found)
     return plan
 
 
@@ -77,8 +80,18 @@ def check_guards(plan: Plan, limits: GuardLimits) -> None:
     Raises:
         GuardError: it names what is exceeded and how to allow it.
     """
-    for refusal in refusals(plan, limits):
-        raise GuardError(refusal.message, remedy=refusal.remedy)
+    if found := refusals(plan, limits):
+        raise _error(found)
+
+
+def _error(found: Sequence[Refusal]) -> GuardError:
+    """Return the gravest refusal as an error whose remedy allows all there are."""
+    if not all(refusal.allow for refusal in found):
+        remedy = "check the source; an empty one is never taken at its word"
+    else:
+        allowed = dict.fromkeys(f"--set {refusal.allow}" for refusal in found)
+        remedy = f"check the source; if it is right, allow it once with {' '.join(allowed)}"
+    return GuardError(found[0].message, remedy=remedy)
 
 
 def _empty(plan: Plan, gone: int) -> Iterator[Refusal]:
@@ -86,7 +99,7 @@ def _empty(plan: Plan, gone: int) -> Iterator[Refusal]:
         yield Refusal(
             f"the source gave no record at all, and the plan would delete {gone} of"
             f" {plan.managed} managed twins and relationships",
-            "check the source; an empty one is never taken at its word",
+            allow="",
             of_deletions=True,
         )
 
@@ -123,11 +136,10 @@ def _over(
     deleting: bool,
 ) -> Iterator[Refusal]:
     most_count, most_percent = most
-    remedy = "check the source; if it is right, allow it once with --set"
     if most_count is not None and count > most_count:
         yield Refusal(
             f"the plan would {verb} {count} {what}, more than the {most_count} allowed",
-            f"{remedy} {setting}_count={count}",
+            f"{setting}_count={count}",
             deleting,
         )
     share = 100 * count / there if there else 100.0
@@ -135,6 +147,6 @@ def _over(
         yield Refusal(
             f"the plan would {verb} {count} of {there} managed {what}"
             f" ({share:.1f} %), more than the {most_percent:g} % allowed",
-            f"{remedy} {setting}_percent=100",
+            f"{setting}_percent=100",
             deleting,
         )

@@ -2,7 +2,8 @@
 
 - A deletion waits out its grace: the element has a tombstone with a time of its own, which nothing
   but the element's return takes away. An edit of the twin does not restart it.
-- A deletion of a model that is never to be deleted does not come into a plan.
+- A deletion of a model that is never to be deleted does not come into a plan; the relationships the
+  twin has itself stay with it.
 - A twin that is paused (``tags.syncPaused``) is left as it is, with its own relationships.
 - A difference that a person accepted stays until the inventory itself says something new.
 
@@ -117,11 +118,15 @@ def hold_deletions(changes: Sequence[Change], rules: PlanRules) -> HeldBack:
     """
     moving = moves(changes)
     result = HeldBack()
-    for change in changes:
+    kept: set[str] = set()
+    for change in changes:  # twins come before relationships
         if change.action is not Action.DELETE or change.element in moving:
             result.changes.append(change)
         elif change.twin is not None and _named(change.kind, rules.never_delete):
+            kept.add(change.element)
             result.hold("its model is never deleted (guards.never_delete)", change)
+        elif change.twins[0] in kept:
+            result.hold("its twin is never deleted (guards.never_delete)", change)
         elif (due_ms := _due_ms(change, rules)) > rules.now_ms:
             result.hold(f"absent, to be deleted from {format_time_ms(due_ms)} on", change)
         else:

@@ -25,6 +25,7 @@ from sync_agent.errors import (
     UnavailableError,
     UnreachableError,
 )
+from sync_agent.twins.twin import Twin
 
 PATCH = [{"op": "add", "path": "/label", "value": "x"}]
 TWIN = {"$dtId": "S1", "$etag": 'W/"1"', "$metadata": {"$model": "dtmi:test:Site;1"}}
@@ -169,6 +170,22 @@ async def test_a_conditional_write_whose_answer_got_lost_is_left_to_the_caller(
             await store.patch_twin("S1", PATCH, etag='W/"1"')
     assert len(service.requests) == 1
     assert service.requests[0].headers["If-Match"] == 'W/"1"'
+
+
+@pytest.mark.parametrize("write", ["create", "delete"])
+async def test_no_conditional_write_is_sent_twice_without_the_callers_knowledge(
+    service: Scripted, write: str
+) -> None:
+    service.answers = [twin(), RESET, twin()]
+    async with service.store() as store:
+        await store.get_twin("S1")  # so that there is a connection to use again
+        writes = {
+            "create": lambda: store.put_twin(Twin("S1", "dtmi:x;1"), only_if_absent=True),
+            "delete": lambda: store.delete_twin("S1", etag='W/"1"'),
+        }
+        with pytest.raises(UnreachableError):
+            await writes[write]()
+    assert len(service.requests) == 2
 
 
 async def test_a_page_that_failed_is_asked_for_again_and_no_row_comes_twice(

@@ -42,6 +42,13 @@ def test_a_plan_that_could_be_an_accident_is_refused(plan: Plan, said: str, reme
     assert remedy in raised.value.remedy
 
 
+def test_one_remedy_allows_all_limits_that_are_exceeded() -> None:
+    with pytest.raises(GuardError) as raised:
+        check_guards(plan_with(6, managed=20), LIMITS)
+    settings = "--set inventory.max_delete_count=6 --set inventory.max_delete_percent=100"
+    assert raised.value.remedy.endswith(f"allow it once with {settings}")
+
+
 def test_an_empty_source_that_deletes_nothing_is_no_accident() -> None:
     check_guards(plan_with(0, records=0, managed=0), LIMITS)
 
