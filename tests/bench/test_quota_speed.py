@@ -2,7 +2,8 @@
 
 The stub is a process of its own with a data folder; the agent's whole way of applying runs here:
 plan, journal, executor, pacer, the Azure SDK. What is measured is the stub's own request log, over
-the steady state: without the first and the last second of each kind of work. Sizes are small by
+the steady state: without the first and the last second of each kind of work. Both processes want a
+core of their own; the agent's processor time tells what a busy machine hides. Sizes are small by
 default; ``QUOTA_ELEMENTS`` and ``QUOTA_HUB_EDGES`` (5000: the largest hub there may be in one old
 variant of the limits, over eight minutes at ten a second) make them what is wished.
 """
@@ -34,6 +35,7 @@ from sync_agent.azure.twin_store import AzureTwinStore
 from sync_agent.inventory.record import Coverage, Record
 from sync_agent.reconcile.cost import Rates
 from sync_agent.reconcile.guard import GuardLimits
+from sync_agent.twins.twin import Relationship
 from tests.small_network import MODELS, mapped, records
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -197,5 +199,74 @@ async def test_the_quotas_are_used_to_95_percent(
                 capsys,
                 f"{name:12} {count:7,} changes, steady {per_s:5.0f}/s:"
                 f" {per_s / quota:6.1%} of the quota, {refused:.3%} refused,"
-                f" {used_s / count * 1e6:.0f} us of the agent's processor each",
+                f" {count / used_s:.0f} a second of the agent's own processor time",
             )
+
+
+async def test_a_hub_is_wired_at_its_limit_beside_other_work(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    maker = reconciler(url, tmp_path)
+    made: list[tuple[float, bool]] = []
+    async with AzureTwinStore(url, credential_for("none"), retry_for_s=30) as service:
+        await service.create_models(MODELS)
+        store = service.paced(Pacer(QUOTAS).gate("inventory"))
+        put = store.put_relationship
+
+        async def watched(edge: Relationship, *, only_if_absent: bool = False) -> Relationship:
+            answer = await put(edge, only_if_absent=only_if_absent)
+            made.append((time.perf_counter(), edge.target == "HUB"))
+            return answer
+
+        store.put_relationship = watched  # type: ignore[method-assign]
+        await bring(maker, desired(network(ELEMENTS, "one", HUB_EDGES)), store)
+        log = request_log(url)
+    began_s = made[0][0]
+    hub = [at - began_s for at, is_hub in made if is_hub]
+    others = [at - began_s for at, is_hub in made if not is_hub]
+    assert len(hub) == HUB_EDGES
+    per_s = (len(hub) - 1) / (hub[-1] - hub[0])
+    said(
+        capsys,
+        f"hub with {HUB_EDGES:,} relationships: {per_s:.2f}/s, {per_s / QUOTAS.twin_ops_per_s:.1%}"
+        f" of its limit, done after {hub[-1]:.0f} s; {len(others):,} others beside it done after"
+        f" {others[-1]:.0f} s; {log.of(CREATE_DELETE, throttled=True)} refused",
+    )
+
+
+async def test_telemetry_and_inventory_at_once_both_go_on(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    maker, weight, writers = reconciler(url, tmp_path), 3.0, 32
+    written = 0
+    async with AzureTwinStore(url, credential_for("none"), retry_for_s=30) as service:
+        await service.create_models(MODELS)
+        pacer = Pacer(QUOTAS)
+        inventory = service.paced(pacer.gate("inventory"))
+        telemetry = service.paced(pacer.gate("telemetry", weight=weight))
+        await bring(maker, desired(network(ELEMENTS, "one")), inventory)
+
+        async def measure(first: int) -> None:
+            nonlocal written
+            for number in range(first, 10**9, writers):
+                patch = [{"op": "add", "path": "/levelDbm", "value": -40.0 - number % 9}]
+                await telemetry.patch_twin(f"L{number % (ELEMENTS // 6)}", patch)
+                written += 1
+
+        async with asyncio.TaskGroup() as group, sampled(url) as samples:
+            tasks = [group.create_task(measure(n)) for n in range(writers)]
+            began_s, before = time.perf_counter(), written
+            result = await bring(maker, desired(network(ELEMENTS, "other")), inventory)
+            took_s, beside = time.perf_counter() - began_s, written - before
+            for task in tasks:
+                task.cancel()
+    per_s, refused = steady(samples, PATCH)
+    changes = len(result.settled)
+    said(
+        capsys,
+        f"at once: {changes / took_s:.0f} changes of the inventory and {beside / took_s:.0f} of"
+        f" telemetry a second (weights 1 and {weight:.0f}), {per_s / QUOTAS.patches_per_s:.1%} of"
+        f" the patch quota, {refused:.3%} refused",
+    )
+    assert beside > 0
+    assert changes > 0
