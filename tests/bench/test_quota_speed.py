@@ -213,9 +213,11 @@ async def test_a_hub_is_wired_at_its_limit_beside_other_work(
         store = service.paced(Pacer(QUOTAS).gate("inventory"))
         put = store.put_relationship
 
-        async def watched(edge: Relationship, *, only_if_absent: bool = False) -> Relationship:
-            answer = await put(edge, only_if_absent=only_if_absent)
-            made.append((time.perf_counter(), edge.target == "HUB"))
+        async def watched(
+            relationship: Relationship, *, only_if_absent: bool = False
+        ) -> Relationship:
+            answer = await put(relationship, only_if_absent=only_if_absent)
+            made.append((time.perf_counter(), relationship.target == "HUB"))
             return answer
 
         store.put_relationship = watched  # type: ignore[method-assign]

@@ -16,12 +16,12 @@ from sync_agent.agent.apply_change import OnConflict
 from sync_agent.agent.desired_graph import Desired
 from sync_agent.agent.reconciler import Policy, Reconciler
 from sync_agent.inventory.record import Record
-from sync_agent.reconcile.change import Action
+from sync_agent.reconcile.change import Change
 from sync_agent.reconcile.cost import Rates
 from sync_agent.reconcile.guard import GuardLimits
 from tests.memory_service import MemoryService
 from tests.property.test_reconcile import WHOLE, inventories, service
-from tests.small_network import mapped
+from tests.small_network import SITE, mapped
 
 Plain = dict[str, dict[str, Any]]
 
@@ -105,21 +105,15 @@ def test_exactly_the_twins_changed_between_plan_and_apply_are_named_and_none_ove
             twins = service()
             await run(reconciler, twins, before)
             plan = await reconciler.plan(desired(after), twins)
-            edited = [c for c in plan.changes if c.twin and c.action is Action.UPDATE]
-            chosen = data.draw(st.sets(st.integers(0, max(len(edited) - 1, 0))))
-            picked = [change for number, change in enumerate(edited) if number in chosen]
-            for change in picked:
-                document = dict(twins.graph.twin(change.element) or {})
-                (path,) = change.edits[0].path[:1]
-                document |= {path: "meddled", "$etag": 'W/"meddled"'}
-                twins.graph.put_twin(document)
+            of_twins = [change for change in plan.changes if change.twin]
+            chosen = data.draw(st.sets(st.integers(0, max(len(of_twins) - 1, 0))))
+            meddled = {c.element: _meddle(twins, c) for n, c in enumerate(of_twins) if n in chosen}
             stale = await reconciler.stale(plan, twins)
-            assert {s.element for s in stale} == {c.element for c in picked}
+            assert {s.element for s in stale} == meddled.keys()
             result = await reconciler.apply(plan, twins, "apply", on_conflict=OnConflict.SKIP)
-            assert {f.change.element for f in result.failures} >= {c.element for c in picked}
-            for change in picked:
-                document = dict(twins.graph.twin(change.element) or {})
-                assert document[change.edits[0].path[0]] == "meddled"
+            assert {f.change.element for f in result.failures} >= meddled.keys()
+            for name, document in meddled.items():
+                assert twins.graph.twin(name) == document
 
     asyncio.run(check())
 
@@ -145,6 +139,16 @@ def test_a_run_killed_at_any_write_ends_like_one_that_was_not(
             assert plain(killed) == plain(whole)
 
     asyncio.run(check())
+
+
+def _meddle(twins: MemoryService, change: Change) -> dict[str, Any]:
+    """Change by hand just what a change is about; return the twin as it is then."""
+    there = twins.graph.twin(change.element)
+    document = dict(there or {"$dtId": change.element, "$metadata": {"$model": SITE}})
+    name = change.edits[0].path[0] if change.edits else "label"
+    document |= {name: "meddled", "$etag": 'W/"meddled"'}
+    twins.graph.put_twin(document)
+    return dict(document)
 
 
 class KilledError(BaseException):
