@@ -332,8 +332,8 @@ class LimitSettings(Section):
     telemetry_weight: Annotated[float, Field(gt=0, le=100)] = 3
     """Turns that telemetry and health get for each one of the inventory where both wait."""
 
-    requests_in_flight: Annotated[int, Field(ge=1, le=1000)] = 64
-    """Requests under way at once."""
+    requests_in_flight: Annotated[int, Field(ge=1, le=500)] = 64
+    """Requests under way at once; the service takes at most 500 for one twin."""
 
     retry_for_s: Annotated[float, Field(ge=0, le=3600)] = 60
     """Longest time one request is tried again before it counts as failed."""

@@ -33,16 +33,23 @@ def apply(
             " or replan that element alone.",
         ),
     ] = "stop",
+    source: context.SourceOption = None,
+    mapping: context.MappingOption = None,
+    target: Annotated[
+        str | None, typer.Option("--target", help="Instance the plan is for (adt.url).")
+    ] = None,
     output: context.OutputOption = Output.TABLE,
 ) -> None:
     """Make exactly the changes of a plan that was kept.
 
     A plan is refused when its source or what it changes is not as it was; each element that changed
-    is named. Exit code 0: all is done; 1: error.
+    is named. Give the options the plan was made with. Exit code 0: all is done; 1: error.
     """
     if on_conflict not in CONFLICTS:
         raise typer.BadParameter(f"{on_conflict} is none of {', '.join(CONFLICTS)}")
-    settings = context.settings(ctx)
+    settings = context.settings(
+        ctx, {"inventory.source": source, "inventory.mapping": mapping, "adt.url": target}
+    )
     raise typer.Exit(asyncio.run(_apply(settings, file, on_conflict, output)))
 
 
@@ -106,7 +113,7 @@ def _check_instance(file: PlanFile, instance: str) -> None:
     if file.instance != instance:
         raise GuardError(
             f"the plan was made for {file.instance}, adt.url is {instance}",
-            remedy="set adt.url to the instance of the plan, or plan again",
+            remedy="name the plan's instance with --target or adt.url, or plan again",
         )
 
 

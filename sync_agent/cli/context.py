@@ -28,6 +28,13 @@ OutputOption = Annotated[
 ]
 """The ``--output`` of every command that prints data; its default is ``Output.TABLE``."""
 
+SourceOption = Annotated[
+    Path | None, typer.Option("--source", help="Folder of inventory files (inventory.source).")
+]
+MappingOption = Annotated[
+    Path | None, typer.Option("--mapping", help="Mapping file (inventory.mapping).")
+]
+
 
 @dataclass(frozen=True, slots=True)
 class CommandContext:

@@ -95,7 +95,7 @@ def _show(found: Drift) -> None:
     if found.plan.changes:
         plan_view.show_changes(found.plan.changes)
     for element in found.unknown[: plan_view.CHANGES_SHOWN]:
-        print_line(f"unknown: {element} bears the owner's mark, but was not made by the agent")
+        print_line(f"unknown: {element} bears the owner's mark, but no finished run made it")
     count = len(found.plan.changes)
     changes = "1 change" if count == 1 else f"{count:,} changes"
     print_line(f"{changes} behind the agent's back." if count else "There is no drift.")

@@ -27,12 +27,8 @@ def plan(
     html: Annotated[
         Path | None, typer.Option("--html", help="File to write the plan to as a page.")
     ] = None,
-    source: Annotated[
-        Path | None, typer.Option("--source", help="Folder of inventory files (inventory.source).")
-    ] = None,
-    mapping: Annotated[
-        Path | None, typer.Option("--mapping", help="Mapping file (inventory.mapping).")
-    ] = None,
+    source: context.SourceOption = None,
+    mapping: context.MappingOption = None,
     target: Annotated[
         str | None, typer.Option("--target", help="Instance to compare with (adt.url).")
     ] = None,

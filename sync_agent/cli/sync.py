@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,12 +21,8 @@ if TYPE_CHECKING:
 
 def sync(
     ctx: typer.Context,
-    source: Annotated[
-        Path | None, typer.Option("--source", help="Folder of inventory files (inventory.source).")
-    ] = None,
-    mapping: Annotated[
-        Path | None, typer.Option("--mapping", help="Mapping file (inventory.mapping).")
-    ] = None,
+    source: context.SourceOption = None,
+    mapping: context.MappingOption = None,
     yes: Annotated[bool, typer.Option("--yes", help="Make the changes of the plan.")] = False,
     keep_going: Annotated[
         bool,

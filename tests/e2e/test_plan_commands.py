@@ -44,9 +44,7 @@ def kept(bench: Bench, *arguments: str) -> Path:
 
 
 def apply(bench: Bench, file: Path, *options: str) -> tuple[int, str, str]:
-    source = ("--set", f"inventory.source={bench.folder}")
-    mapping = ("--set", f"inventory.mapping={bench.mapping}")
-    return bench.command(*source, *mapping, "apply", str(file), *options)
+    return bench.command("apply", str(file), *bench.source, *options)
 
 
 # -- plan
@@ -93,8 +91,13 @@ def test_a_plan_as_a_page_needs_nothing_from_elsewhere(bench: Bench) -> None:
 def test_another_instance_is_named_by_target(bench: Bench) -> None:
     with running_stub() as other:
         with_store(other.adt_url, lambda store: store.create_models(MODELS))
-        code, _, _ = bench.command("plan", *bench.source, "--target", other.adt_url)
-        assert code == 2
+        file = str(bench.folder / "plan.json")
+        target = ("--target", other.adt_url)
+        assert bench.command("plan", *bench.source, *target, "--out", file)[0] == 2
+        assert bench.command("apply", file, *bench.source)[0] == 1
+        assert bench.command("apply", file, *bench.source, *target)[0] == 0
+        assert bench.command("plan", *bench.source, *target)[0] == 0
+    assert bench.twins() == {}
 
 
 def test_a_plan_that_would_be_refused_is_shown_and_ends_with_1(bench: Bench) -> None:
