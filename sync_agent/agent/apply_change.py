@@ -19,6 +19,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from enum import StrEnum
+from typing import TypeVar
 
 from sync_agent.errors import NotFoundError, PreconditionError, ServiceError, UnreachableError
 from sync_agent.inventory.owner import Owner
@@ -33,6 +34,8 @@ CONSISTENCY_S = 12.0
 WAIT_MIN_S = 0.1
 WAIT_MAX_S = 2.0
 ATTEMPTS_MAX = 5
+
+Thing = TypeVar("Thing", Twin, Relationship)
 
 
 class OnConflict(StrEnum):
@@ -89,13 +92,14 @@ class ChangeMaker:
             case _:
                 return await self._delete_edge(change, change.edge)
 
-    # -- twins ----------------------------------------------------------------------------------
-
-    async def _create_twin(self, change: Change, twin: Twin) -> Change | None:
+    async def _create(
+        self, put: Callable[[], Awaitable[Thing]], look: Callable[[], Awaitable[Thing | None]]
+    ) -> tuple[Thing, bool] | None:
+        """Create something; return what is there instead, and whether that may be our doing."""
         lost = False
         for attempt in range(1, ATTEMPTS_MAX + 1):
             try:
-                await self._twins.put_twin(twin, only_if_absent=True)
+                await put()
             except UnreachableError:
                 if attempt == ATTEMPTS_MAX:
                     raise
@@ -103,19 +107,30 @@ class ChangeMaker:
             except PreconditionError:
                 pass
             else:
-                return change
-            there = await self._twins.get_twin(twin.id)
-            if there is not None or not lost:
-                return await self._found_twin(change, twin, there, lost=lost)
+                return None
+            there = await look()
+            if there is not None:
+                return there, lost
+            if not lost:
+                raise StaleError("it was made by someone else since the plan")
         raise AssertionError("the last attempt returns or raises")
 
+    # -- twins ----------------------------------------------------------------------------------
+
+    async def _create_twin(self, change: Change, twin: Twin) -> Change | None:
+        there = await self._create(
+            lambda: self._twins.put_twin(twin, only_if_absent=True),
+            lambda: self._twins.get_twin(twin.id),
+        )
+        return change if there is None else await self._found_twin(change, twin, *there)
+
     async def _found_twin(
-        self, change: Change, twin: Twin, there: Twin | None, *, lost: bool
+        self, change: Change, twin: Twin, there: Twin, lost: bool
     ) -> Change | None:
         """Deal with a twin that is there although it was to be created."""
-        ours = there is not None and self._owner.owns_twin(there.properties)
-        edits = tuple(lacks(there.as_stored(), twin)) if there is not None else ()
-        if there is None or there.model != twin.model or (edits and not ours):
+        edits = tuple(lacks(there.as_stored(), twin))
+        ours = self._owner.owns_twin(there.properties)
+        if there.model != twin.model or (edits and not ours):
             raise StaleError("it was made by someone else since the plan")
         if not edits:
             return change if lost else None
@@ -183,30 +198,19 @@ class ChangeMaker:
             return None not in ends
 
         async def create() -> Change | None:
-            lost = False
-            for attempt in range(1, ATTEMPTS_MAX + 1):
-                try:
-                    await self._twins.put_relationship(edge, only_if_absent=True)
-                except UnreachableError:
-                    if attempt == ATTEMPTS_MAX:
-                        raise
-                    lost = True
-                except PreconditionError:
-                    pass
-                else:
-                    return change
-                there = await self._edge(edge)
-                if there is not None or not lost:
-                    return await self._found_edge(change, edge, there, lost=lost)
-            raise AssertionError("the last attempt returns or raises")
+            there = await self._create(
+                lambda: self._twins.put_relationship(edge, only_if_absent=True),
+                lambda: self._edge(edge),
+            )
+            return change if there is None else await self._found_edge(change, edge, *there)
 
         return await _when_consistent(create, lags)
 
     async def _found_edge(
-        self, change: Change, edge: Relationship, there: Relationship | None, *, lost: bool
+        self, change: Change, edge: Relationship, there: Relationship, lost: bool
     ) -> Change | None:
         """Deal with a relationship that is there although it was to be created."""
-        if there is None or (there.name, there.target) != (edge.name, edge.target):
+        if (there.name, there.target) != (edge.name, edge.target):
             raise StaleError("it was made by someone else since the plan")
         edits = tuple(
             Edit((name,), there.properties.get(name), value)
