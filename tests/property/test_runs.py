@@ -119,9 +119,9 @@ def test_exactly_the_twins_changed_between_plan_and_apply_are_named_and_none_ove
 
 
 @settings(max_examples=40, deadline=None)
-@given(inventories(), inventories(), st.integers(0, 12))
+@given(inventories(), inventories(), st.integers(0, 12), st.booleans())
 def test_a_run_killed_at_any_write_ends_like_one_that_was_not(
-    before: list[Record], after: list[Record], survives: int
+    before: list[Record], after: list[Record], survives: int, same_plan: bool
 ) -> None:
     async def check() -> None:
         with reconciling() as reconciler:
@@ -135,7 +135,12 @@ def test_a_run_killed_at_any_write_ends_like_one_that_was_not(
             with suppress(BaseExceptionGroup, KilledError):
                 await reconciler.apply(plan, killed, "sync", desired=wanted.graph)
             live_again(killed)
-            await run(reconciler, killed, after)
+            if same_plan:  # as apply does it with a plan that was kept
+                skip = OnConflict.SKIP
+                again = await reconciler.apply(plan, killed, "apply", on_conflict=skip)
+                assert again.complete, again.failures
+            else:
+                await run(reconciler, killed, after)
             assert plain(killed) == plain(whole)
 
     asyncio.run(check())
