@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sync_agent.cli import reading
 from sync_agent.errors import GuardError, InputError, SyncAgentError
 from sync_agent.report.output import Column, Output, print_line, print_rows, shown
-from sync_agent.report.progress import duration
+from sync_agent.twins.time import duration
 
 if TYPE_CHECKING:
     from sync_agent.agent.apply_plan import ApplyResult
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sync_agent.reconcile.cost import Cost
     from sync_agent.reconcile.plan import Plan
     from sync_agent.reconcile.stale import Stale
+    from sync_agent.reconcile.way import Decision
 
 FAULTS_SHOWN = 20
 CHANGES_SHOWN = 20
@@ -131,6 +132,12 @@ def show_cost(cost: Cost) -> None:
     )
     if cost.busiest_operations > 1 and cost.busiest_operations / cost.operations > BUSY_SHARE:
         print_line(f"Busiest: {cost.busiest} with {cost.busiest_operations:,} of the writes.")
+
+
+def show_way(way: Decision) -> None:
+    """Print which way a plan goes, if it goes by import job or would better do so."""
+    if way.would_pay:
+        print_line(way.reason)
 
 
 def show_result(result: ApplyResult) -> None:

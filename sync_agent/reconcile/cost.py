@@ -54,28 +54,38 @@ def cost_of(plan: Plan, rates: Rates) -> Cost:
     """Return what applying a plan costs at these rates."""
     if not plan.changes:
         return Cost()
-    patches = sum(change.action is Action.UPDATE for change in plan.changes)
-    others = len(plan.changes) - patches
-    per_twin = Counter(twin for change in plan.changes for twin in set(change.twins))
+    per_twin = _writes(plan.changes)
     busiest, writes = min(per_twin.items(), key=lambda item: (-item[1], item[0]))
-    seconds = max(
-        others / rates.create_delete_per_s,
-        patches / rates.patches_per_s,
-        writes / rates.twin_ops_per_s if writes > rates.twin_ops_per_s else 0.0,
-    )
     return Cost(
         operations=len(plan.changes),
         billed_operations=sum(-(-_bytes(change) // BILLED_BYTES) for change in plan.changes),
         query_units=round(query_units(len(per_twin)), 1),
-        seconds=round(seconds, 3),
+        seconds=seconds_of(plan.changes, rates),
         busiest=busiest,
         busiest_operations=writes,
     )
 
 
+def seconds_of(changes: Sequence[Change], rates: Rates) -> float:
+    """Return the least time that making changes one by one takes at these rates."""
+    patches = sum(change.action is Action.UPDATE for change in changes)
+    writes = max(_writes(changes).values(), default=0)
+    seconds = max(
+        (len(changes) - patches) / rates.create_delete_per_s,
+        patches / rates.patches_per_s,
+        writes / rates.twin_ops_per_s if writes > rates.twin_ops_per_s else 0.0,
+    )
+    return round(seconds, 3)
+
+
 def query_units(rows: int) -> float:
     """Return about how many query units it takes to read so many rows."""
     return -(-rows // PAGE_ROWS) * UNITS_PER_PAGE + rows * UNITS_PER_ROW
+
+
+def _writes(changes: Sequence[Change]) -> Counter[str]:
+    """Return how many writes there are to each twin, its relationships included."""
+    return Counter(twin for change in changes for twin in set(change.twins))
 
 
 def _bytes(change: Change) -> int:

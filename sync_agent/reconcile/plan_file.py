@@ -16,6 +16,7 @@ import msgspec
 from sync_agent.errors import InputError
 from sync_agent.reconcile.cost import Cost
 from sync_agent.reconcile.plan import Plan
+from sync_agent.reconcile.way import Decision
 
 FORMAT = "sync-agent-plan"
 VERSION = 1
@@ -28,8 +29,8 @@ class PlanFile:
     """A plan with its circumstances.
 
     ``instance`` is the address of the service it was made for, ``made_ms`` when. ``refusals`` is
-    what the guards said of it; ``way`` says how it is best applied (``operations`` or
-    ``import-job``) and ``way_reason`` why.
+    what the guards said of it; ``way`` says which way it goes, by single requests or by
+    import job, and why.
     """
 
     plan: Plan
@@ -37,8 +38,7 @@ class PlanFile:
     made_ms: int
     cost: Cost = field(default_factory=Cost)
     refusals: tuple[str, ...] = ()
-    way: str = "operations"
-    way_reason: str = ""
+    way: Decision = field(default_factory=Decision)
 
     def to_bytes(self) -> bytes:
         """Return the file's content."""

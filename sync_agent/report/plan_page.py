@@ -15,8 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from sync_agent.reconcile.change import Action, Change
 from sync_agent.reconcile.plan_file import PlanFile
 from sync_agent.report.output import printable, shown
-from sync_agent.report.progress import duration
-from sync_agent.twins.time import format_time_ms
+from sync_agent.twins.time import duration, format_time_ms
 
 CHANGES_SHOWN = 5_000
 NAMES_SHOWN = 200
@@ -70,7 +69,7 @@ def plan_page(file: PlanFile) -> str:
         _card("at least", duration(file.cost.seconds) if plan.changes else "0 s"),
         "</div>",
         *(f"<p class=refused>The guards refuse it: {_text(r)}</p>" for r in file.refusals),
-        f"<p>{_text(file.way_reason)}</p>" if file.way_reason else "",
+        f"<p>{_text(file.way.reason)}</p>" if file.way.reason else "",
         *_notes(plan.warnings, plan.foreign),
         *_changes(plan.changes),
     ]

@@ -133,20 +133,6 @@ def amount(done: int, total: int | None, unit: str, elapsed_s: float) -> str:
     return words
 
 
-def duration(seconds: float) -> str:
-    """Return a length of time as people say it.
-
-    >>> [duration(s) for s in (0.2, 42, 500, 9000)]
-    ['1 s', '42 s', '8 min 20 s', '2 h 30 min']
-    """
-    whole = max(round(seconds), 1)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
 def _write(text: str) -> None:
     sys.stderr.write(text + "\n")
     sys.stderr.flush()

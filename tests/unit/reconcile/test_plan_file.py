@@ -6,6 +6,7 @@ from sync_agent.errors import InputError
 from sync_agent.reconcile.cost import Rates, cost_of
 from sync_agent.reconcile.plan import make_plan
 from sync_agent.reconcile.plan_file import PlanFile, to_document
+from sync_agent.reconcile.way import decide
 from tests.small_network import ROUTERS, SITES, mapped, records
 from tests.unit.reconcile.test_diff import as_documents
 from tests.unit.reconcile.test_plan import WHOLE
@@ -16,7 +17,9 @@ def a_file() -> PlanFile:
     rows = records([*SITES, {**SITES[0], "id": "S3"}], routers, [])
     graph = as_documents(mapped().desired)
     plan = make_plan(mapped(rows).desired, graph, WHOLE, records=6, digest="d")
-    return PlanFile(plan, "https://a.test", 5, cost_of(plan, Rates(10, 1000, 500)), ("too many",))
+    rates = Rates(10, 1000, 500)
+    way = decide(plan, rates, storage=True)
+    return PlanFile(plan, "https://a.test", 5, cost_of(plan, rates), ("too many",), way)
 
 
 def test_a_plan_comes_back_from_its_file_as_it_was() -> None:
@@ -29,6 +32,8 @@ def test_a_plan_as_json_has_everything_by_name() -> None:
     document = to_document(a_file())
     assert document["instance"] == "https://a.test"
     assert document["plan"]["changes"][0]["twin"]["id"] == "S3"
+    assert document["way"]["way"] == "operations"
+    assert document["way"]["twins"] == 1
     assert json.dumps(document)
 
 
