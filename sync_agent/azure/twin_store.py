@@ -75,7 +75,7 @@ class AzureTwinStore:
         self._retry_for_s = retry_for_s
         self._gate: Gate | None = None
         self._plain = parts.scheme == "http"
-        if self._plain and not _is_loopback(parts.hostname or ""):
+        if self._plain and not is_loopback(parts.hostname or ""):
             raise SettingsError(
                 f"adt.url {url} is not https",
                 remedy="use https; plain http is for a stub on this machine only",
@@ -264,6 +264,14 @@ class AzureTwinStore:
 
     # -- calls ----------------------------------------------------------------------------------
 
+    async def generated(self, work: Callable[[Any], Awaitable[Answer]]) -> Answer:
+        """Make one request, once, in the SDK's generated layer, for what it has no other way to."""
+        try:
+            async with asyncio.timeout(REQUEST_MAX_S):
+                return await work(self._client._client)
+        except (AzureError, aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise translated(error, self._host) from error
+
     async def _call(
         self,
         work: Callable[[Charge], Awaitable[Answer]],
@@ -365,7 +373,8 @@ class _PlainBearer(SansIOHTTPPolicy[Any, Any]):
             request.http_request.headers["Authorization"] = f"Bearer {token.token}"
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine by its name or address."""
     if host == "localhost":
         return True
     try:
