@@ -72,6 +72,14 @@ class ApplyResult:
         return not (self.failures or self.skipped or self.stopped)
 
 
+@dataclass(slots=True)
+class Begun:
+    """What is settled of a plan before its requests begin: the changes' numbers, and their ends."""
+
+    numbers: set[int] = field(default_factory=set)
+    result: ApplyResult = field(default_factory=ApplyResult)
+
+
 class Record(Protocol):
     """Where changes and outcomes are written down; ``number`` is a change's place in the plan."""
 
@@ -92,10 +100,16 @@ async def apply_plan(
     on_conflict: OnConflict = OnConflict.SKIP,
     on_progress: Progress | None = None,
     record: Record | None = None,
+    begun: Begun | None = None,
 ) -> ApplyResult:
-    """Make a plan's changes; see the module's head for what happens when one fails."""
-    run = _Run(plan, twins, on_conflict, on_progress, record)
-    for phase in phases(plan.changes):
+    """Make a plan's changes; see the module's head for what happens when one fails.
+
+    What was ``begun`` otherwise is not made again, and the result goes on from its own.
+    """
+    before = begun or Begun()
+    run = _Run(plan, twins, on_conflict, on_progress, record, before)
+    left = [c for number, c in enumerate(plan.changes) if number not in before.numbers]
+    for phase in phases(left):
         spread = Spread(phase)
 
         async def work(_: int, spread: Spread = spread) -> None:
@@ -120,6 +134,7 @@ class _Run:
         on_conflict: OnConflict,
         on_progress: Progress | None,
         record: Record | None,
+        begun: Begun,
     ) -> None:
         self._maker = ChangeMaker(twins, plan.owner, on_conflict, self._replan)
         self._stops = on_conflict is OnConflict.STOP
@@ -127,14 +142,18 @@ class _Run:
         self._record = record
         self._numbers = {id(change): number for number, change in enumerate(plan.changes)}
         self._anew: list[Change] = []  # kept, so that no other object gets the id of one
-        self._settled = 0
+        self._settled = len(begun.numbers)
         self._lost: dict[str, str] = {}  # what was not made or not deleted -> why: the root
+        for failure in begun.result.failures:
+            self._lost[failure.change.element] = failure.change.element
+        for skipped in begun.result.skipped:
+            self._lost[skipped.change.element] = skipped.because
         self._edges_to_go: dict[str, list[str]] = defaultdict(list)
         for change in plan.changes:
             if change.action is Action.DELETE and change.relationship is not None:
                 for end in change.twins:
                     self._edges_to_go[end].append(change.element)
-        self.result = ApplyResult()
+        self.result = begun.result
 
     async def settle(self, change: Change) -> None:
         """Make one change, or note why not."""

@@ -14,6 +14,7 @@ import structlog
 
 from sync_agent.agent.apply_plan import ApplyResult, Progress
 from sync_agent.agent.desired_graph import Desired, read_desired
+from sync_agent.agent.import_jobs import Say
 from sync_agent.agent.observe import deployed_models
 from sync_agent.agent.policy import reconciler_of
 from sync_agent.agent.reconciler import Reconciler
@@ -73,12 +74,14 @@ class Inventory:
             GuardError: the plan would change too much, or another one is writing; nothing was
                 written.
         """
+        plan = self.reconciler.guarded(prepared.plan)
         return await self.reconciler.apply(
-            self.reconciler.guarded(prepared.plan),
+            plan,
             service,
             kind,
             desired=prepared.desired.graph,
             on_progress=on_progress,
+            way=self.reconciler.way(plan).way,
         )
 
 
@@ -120,15 +123,15 @@ class InventoryLoop:
         return result.changed
 
 
-def inventory_of(settings: Settings) -> Inventory:
-    """Return the inventory the settings name.
+def inventory_of(settings: Settings, say: Say = _log.info) -> Inventory:
+    """Return the inventory the settings name; ``say`` tells what is waited for.
 
     Raises:
         SettingsError: there is none.
     """
     if not settings.inventory.configured:
         required(settings.inventory.source, "inventory.source")
-    return Inventory(partial(read_desired, settings), reconciler_of(settings))
+    return Inventory(partial(read_desired, settings), reconciler_of(settings, say))
 
 
 def _log_findings(prepared: Prepared) -> None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import socket
 import time
+from functools import partial
 
+from sync_agent.agent.import_jobs import ImportAccess, Say, silent
+from sync_agent.agent.import_service import import_service
 from sync_agent.agent.reconciler import Policy, Reconciler
 from sync_agent.agent.settings import Settings, required
 from sync_agent.reconcile.cost import Rates
 from sync_agent.reconcile.guard import GuardLimits
 
 
-def reconciler_of(settings: Settings) -> Reconciler:
-    """Return who plans and applies under these settings.
+def reconciler_of(settings: Settings, say: Say = silent) -> Reconciler:
+    """Return who plans and applies under these settings; ``say`` tells what is waited for.
 
     Raises:
         SettingsError: ``adt.url`` is missing.
@@ -43,4 +46,7 @@ def reconciler_of(settings: Settings) -> Reconciler:
         lease_s=guards.lease_s,
         holder=f"{socket.gethostname()}/{os.getpid()}",
     )
-    return Reconciler(policy, lambda: time.time_ns() // 1_000_000)
+    imports = ImportAccess(
+        partial(import_service, settings), storage=settings.import_job.container is not None
+    )
+    return Reconciler(policy, lambda: time.time_ns() // 1_000_000, imports, say)

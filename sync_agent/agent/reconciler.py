@@ -17,6 +17,8 @@ from pathlib import Path
 from sync_agent.agent.apply_change import OnConflict
 from sync_agent.agent.apply_plan import ApplyResult, Progress, apply_plan
 from sync_agent.agent.desired_graph import Desired
+from sync_agent.agent.import_jobs import ImportAccess, ImportWork, Say, silent
+from sync_agent.agent.import_load import LoadTerms, load
 from sync_agent.agent.journal import Journal
 from sync_agent.agent.lease import TwinLease, file_lease
 from sync_agent.agent.observe import observe, read_elements
@@ -34,6 +36,7 @@ from sync_agent.reconcile.plan_file import PlanFile
 from sync_agent.reconcile.rules import WHOLE, Accepted, PlanRules, hold_accepted
 from sync_agent.reconcile.stale import Stale, stale_elements
 from sync_agent.reconcile.undo import Undo, undo_plan
+from sync_agent.reconcile.way import SETTING, Decision, Way, decide
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +73,23 @@ class Drift:
 
 
 class Reconciler:
-    """Brings twins in line under one policy; ``now_ms`` is the date."""
+    """Brings twins in line under one policy; ``now_ms`` is the date.
 
-    def __init__(self, policy: Policy, now_ms: Callable[[], int]) -> None:
+    ``imports`` is how import jobs are reached; ``say`` is called with what they are waited for.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        now_ms: Callable[[], int],
+        imports: ImportAccess | None = None,
+        say: Say = silent,
+    ) -> None:
         self.policy = policy
         self._now_ms = now_ms
+        self._imports = (
+            ImportWork(imports, policy.journal, policy.instance, say) if imports else None
+        )
 
     # -- plans ----------------------------------------------------------------------------------
 
@@ -86,6 +101,7 @@ class Reconciler:
             StoreError: the journal cannot be written.
         """
         graph, policy = desired.graph, self.policy
+        await self._no_job_at_work()
         observed = await observe(service, graph)
         with self._journal(graph.owner) as journal:
             rules = PlanRules(
@@ -113,6 +129,11 @@ class Reconciler:
         """Return what applying a plan costs at the quotas."""
         return cost_of(plan, self.policy.rates)
 
+    def way(self, plan: Plan) -> Decision:
+        """Return which way a plan's creations are best made, and why."""
+        storage = self._imports is not None and self._imports.access.storage
+        return decide(plan, self.policy.rates, storage=storage)
+
     def guarded(self, plan: Plan) -> Plan:
         """Return the plan as it may be applied.
 
@@ -130,6 +151,7 @@ class Reconciler:
             self._now_ms(),
             self.cost(plan),
             tuple(refusal.message for refusal in found),
+            self.way(plan),
         )
 
     async def stale(self, plan: Plan, service: TwinReader) -> tuple[Stale, ...]:
@@ -152,14 +174,17 @@ class Reconciler:
         desired: DesiredGraph | None = None,
         on_conflict: OnConflict = OnConflict.REPLAN,
         on_progress: Progress | None = None,
+        way: Way = Way.OPERATIONS,
     ) -> ApplyResult:
         """Make a plan's changes as one run; ``kind`` is what the journal calls it.
 
         ``desired`` is the graph the plan was made from, if it is at hand.
 
         Raises:
-            GuardError: changes are paused, or another writer is at work; nothing was written. Or
-                the lease was lost in the middle of the run.
+            GuardError: changes are paused, another writer is at work, or an import job is asked for
+                that has no storage; nothing was written. Or the lease was lost in the middle of
+                the run.
+            ServiceError: an import job of an earlier run cannot be asked for.
             StoreError: the journal cannot be written.
         """
         if self.policy.paused:
@@ -167,9 +192,23 @@ class Reconciler:
                 "changes of twins are paused (guards.paused)",
                 remedy="set guards.paused = false when they may go on",
             )
+        imports = self._imports
+        if way is Way.IMPORT_JOB and (imports is None or not imports.access.storage):
+            raise GuardError(
+                f"the plan is to be made by an import job, and {SETTING} is not set",
+                remedy=f"set {SETTING}, or make a new plan",
+            )
         async with self._lease(service, plan.owner):
+            if imports is not None:
+                await imports.settle_open()
             with self._journal(plan.owner) as journal:
                 record = await asyncio.to_thread(RunRecord, journal, plan, kind, self._now_ms)
+                begun = None
+                if imports is not None and way is Way.IMPORT_JOB:
+                    terms = LoadTerms(
+                        self.policy.rates, self.policy.at_once, on_conflict, on_progress
+                    )
+                    begun = await load(plan, service, imports, record, terms)
                 result = await apply_plan(
                     plan,
                     service,
@@ -177,6 +216,7 @@ class Reconciler:
                     on_conflict=on_conflict,
                     on_progress=on_progress,
                     record=record,
+                    begun=begun,
                 )
                 record.end()
                 result.run = record.run
@@ -195,6 +235,7 @@ class Reconciler:
             InputError: there is no such run.
             ServiceError: the twins cannot be read.
         """
+        await self._no_job_at_work()
         with self._journal() as journal:
             found = journal.run(run)
             made = journal.changes(run)
@@ -215,6 +256,7 @@ class Reconciler:
             GuardError: nothing was made true yet.
             ServiceError: the twins cannot be read.
         """
+        await self._no_job_at_work()
         with self._journal(owner) as journal:
             baseline = journal.baseline(owner)
             accepted = journal.accepted()
@@ -239,6 +281,11 @@ class Reconciler:
                 journal.accept(change.element, _differences(change))
 
     # -- inside ---------------------------------------------------------------------------------
+
+    async def _no_job_at_work(self) -> None:
+        """Wait for import jobs that killed runs left: what they still write is not to be seen."""
+        if self._imports is not None:
+            await self._imports.settle_open()
 
     def _journal(self, owner: Owner | None = None) -> Journal:
         return Journal(self.policy.journal, self.policy.instance, owner)

@@ -17,6 +17,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from sync_agent.agent.settings_guards import GuardSettings
+from sync_agent.agent.settings_import_job import ImportJobSettings
 from sync_agent.agent.settings_layers import (
     ENVIRONMENT_PREFIX,
     Entry,
@@ -55,6 +56,7 @@ class Settings(Section):
     models: ModelsSettings = Field(default_factory=ModelsSettings)
     inventory: InventorySettings = Field(default_factory=InventorySettings)
     guards: GuardSettings = Field(default_factory=GuardSettings)
+    import_job: ImportJobSettings = Field(default_factory=ImportJobSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     health: HealthSettings = Field(default_factory=HealthSettings)
     flags: FlagSettings = Field(default_factory=FlagSettings)
@@ -236,6 +238,7 @@ __all__ = [
     "EventHubSettings",
     "FlagSettings",
     "HealthSettings",
+    "ImportJobSettings",
     "InventorySettings",
     "LimitSettings",
     "Loaded",

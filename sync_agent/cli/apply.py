@@ -59,10 +59,10 @@ async def _apply(settings: Settings, path: Path, on_conflict: str, output: Outpu
     from sync_agent.agent.twin_service import paced_twins
 
     file = _read(path)
-    reconciler = reconciler_of(settings)
-    _check_instance(file, reconciler.policy.instance)
     plan = file.plan
     progress = Progress("apply", total=len(plan.changes), unit="changes")
+    reconciler = reconciler_of(settings, progress.note)
+    _check_instance(file, reconciler.policy.instance)
     async with paced_twins(settings) as store:
         desired = await _unchanged_source(settings, file, store)
         if reconciler.guarded(plan) != plan:
@@ -81,6 +81,7 @@ async def _apply(settings: Settings, path: Path, on_conflict: str, output: Outpu
                 desired=desired,
                 on_conflict=OnConflict(on_conflict),
                 on_progress=progress.update,
+                way=file.way.way,
             )
     if output is Output.JSON:
         print_fields(plan_view.result_document(result), output=output)

@@ -48,7 +48,7 @@ async def _drift(settings: Settings, name: str | None, do: str, output: Output) 
     from sync_agent.agent.policy import reconciler_of
     from sync_agent.agent.twin_service import paced_twins
 
-    reconciler = reconciler_of(settings)
+    reconciler = reconciler_of(settings, Progress("drift").note)
     owner = _owner(reconciler, name)
     result = None
     async with paced_twins(settings) as store:

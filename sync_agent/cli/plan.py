@@ -53,7 +53,7 @@ async def _plan(
 ) -> int:
     from sync_agent.agent.inventory_pass import inventory_of
 
-    inventory = inventory_of(settings)
+    inventory = inventory_of(settings, Progress("plan").note)
     async with reading.reading(settings) as store:
         prepared = await inventory.prepare(store)
     if prepared.diagnostics and not keep_going:
@@ -85,6 +85,7 @@ def _deliver(
     else:
         plan_view.show_plan(made)
         plan_view.show_cost(file.cost)
+        plan_view.show_way(file.way)
     if refusal is not None:
         raise refusal
     if out is not None and output is Output.TABLE:

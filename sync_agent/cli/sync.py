@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sync_agent.agent.apply_plan import ApplyResult
     from sync_agent.agent.inventory_pass import Prepared
     from sync_agent.agent.settings import Settings
+    from sync_agent.reconcile.way import Decision
 
 
 def sync(
@@ -43,23 +44,26 @@ async def _sync(settings: Settings, *, yes: bool, keep_going: bool, output: Outp
     from sync_agent.agent.inventory_pass import inventory_of
     from sync_agent.agent.twin_service import paced_twins
 
-    inventory = inventory_of(settings)
+    progress = Progress("sync", unit="changes")
+    inventory = inventory_of(settings, progress.note)
     async with reading.reading(settings) as store:
         prepared = await inventory.prepare(store)
     if prepared.diagnostics and not keep_going:
         raise plan_view.faults(prepared.diagnostics)
     prepared, refusal = plan_view.judged(inventory.reconciler, prepared)
     plan = prepared.plan
-    progress = Progress("sync", total=len(plan.changes), unit="changes")
     for fault in prepared.diagnostics:
         progress.note(f"not used: {fault}")
+    way = inventory.reconciler.way(plan)
     if output is Output.TABLE:
         plan_view.show_plan(plan)
+        plan_view.show_way(way)
     if refusal is not None:
         raise refusal
     result = None
     if plan.changes:
         if yes:
+            progress.update(0, total=len(plan.changes))
             async with paced_twins(settings) as store:
                 with progress:
                     result = await inventory.apply(
@@ -68,7 +72,7 @@ async def _sync(settings: Settings, *, yes: bool, keep_going: bool, output: Outp
     else:
         inventory.reconciler.settle(plan, prepared.desired.graph)
     if output is Output.JSON:
-        print_fields(_document(prepared, result), output=output)
+        print_fields(_document(prepared, way, result), output=output)
     if result is None:
         if plan.changes and output is Output.TABLE:
             print_line("Nothing was changed; --yes makes these changes.")
@@ -80,12 +84,13 @@ async def _sync(settings: Settings, *, yes: bool, keep_going: bool, output: Outp
     return EXIT_OK
 
 
-def _document(prepared: Prepared, result: ApplyResult | None) -> dict[str, Any]:
+def _document(prepared: Prepared, way: Decision, result: ApplyResult | None) -> dict[str, Any]:
     """Return the plan and what became of it, for programs."""
     plan = prepared.plan
     return {
         "plan": plan.to_json(),
         "counts": {action.name.lower(): count for action, count in plan.counts().items()},
+        "way": asdict(way),
         "diagnostics": [asdict(fault) for fault in prepared.diagnostics],
         "result": plan_view.result_document(result) if result else None,
     }

@@ -38,7 +38,7 @@ async def _undo(settings: Settings, run: int, *, yes: bool, output: Output) -> i
     from sync_agent.agent.policy import reconciler_of
     from sync_agent.agent.twin_service import paced_twins
 
-    reconciler = reconciler_of(settings)
+    reconciler = reconciler_of(settings, Progress("undo").note)
     result = None
     async with paced_twins(settings) as store:
         found = await reconciler.undo(run, store)

@@ -75,6 +75,19 @@ def test_a_plan_for_programs_has_cost_and_counts(bench: Bench) -> None:
     assert document["instance"] == bench.url
 
 
+def test_a_plan_says_when_an_import_job_would_be_quicker(bench: Bench) -> None:
+    page = bench.folder.parent / "plan.html"
+    slow = ("--set", "limits.create_delete_per_s=0.05")
+    code, out, _ = bench.command(*slow, "plan", *bench.source, "--html", str(page))
+    said = (
+        "An import job would take about 1 min 0 s, it takes at least 3 min 0 s by single requests"
+    )
+    assert code == 2
+    assert f"{said}; set import_job.container to allow it." in out
+    assert said in page.read_text()
+    assert "import job" not in bench.command("plan", *bench.source)[1]
+
+
 def test_a_plan_as_a_page_needs_nothing_from_elsewhere(bench: Bench) -> None:
     patch_name = "<script>alert(1)</script>"
     bench.write("sites.csv", [{**SITES[0], "label": patch_name}, SITES[1]])

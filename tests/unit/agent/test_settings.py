@@ -160,6 +160,9 @@ def test_an_empty_flag_is_an_error() -> None:
         ("adt.url", "adt.example.test"),
         ("adt.url", "ftp://adt.example.test"),
         ("adt.url", "https://user:pass@adt.example.test"),
+        ("import_job.container", "https://box.example.test"),
+        ("import_job.container", "https://box.example.test/loads?sig=x"),
+        ("import_job.auth", "password"),
     ],
 )
 def test_a_value_out_of_range_is_refused_under_the_flags_name(key: str, text: str) -> None:
@@ -175,6 +178,8 @@ def test_a_value_out_of_range_is_refused_under_the_flags_name(key: str, text: st
             "SYNC_AGENT__EVENT_HUB__NAMESPACE": "n",
         },
         {"SYNC_AGENT__ADT__URL": f"https://u:{SECRET}@h"},
+        {"SYNC_AGENT__IMPORT_JOB__SECRET": SECRET},
+        {"SYNC_AGENT__IMPORT_JOB__CONTAINER": f"https://h/box?sig={SECRET}"},
     ],
 )
 def test_settings_that_contradict_each_other_are_refused_without_showing_a_secret(
