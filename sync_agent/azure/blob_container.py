@@ -24,7 +24,8 @@ from sync_agent.azure.service_errors import translated
 from sync_agent.azure.twin_store import is_loopback
 from sync_agent.errors import NotFoundError, ServiceError, SettingsError, UnauthorizedError
 
-BLOCK_BYTES = 4 * 1024 * 1024
+BLOCK_BYTES = 1024 * 1024
+"""A larger body than this would hold the event loop up; a blob has at most 50,000 blocks."""
 BLOCKS_AT_ONCE = 4
 PIECE_BYTES = 256 * 1024
 TRIES = 4

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,12 @@ from azure.storage.blob import ContainerClient, ContainerSasPermissions, generat
 
 from sync_agent.agent import import_jobs, observe
 from sync_agent.agent.import_notes import ImportNotes
+from sync_agent.azure.blob_container import (
+    BLOCK_BYTES,
+    BLOCKS_AT_ONCE,
+    AzureBlobContainer,
+    storage_credential,
+)
 from sync_agent.stub.adt.faults import FaultProfile
 from sync_agent.stub.server import StubOptions, StubServer
 from sync_agent.twins.twin import Twin
@@ -179,6 +186,25 @@ def test_a_large_first_load_goes_by_import_job_and_can_be_undone(load: Load) -> 
     code, out, err = load.command(*QUICK, "undo", "1", "--yes")
     assert code == 0, err
     assert load.counts() == (0, 0)
+
+
+async def test_a_large_file_goes_in_blocks_and_memory_does_not_grow_with_it(
+    azurite: Azurite,
+) -> None:
+    line = b"x" * 999 + b"\n"
+    lines = 60_000
+    with azurite.container("large") as box:
+        credential = storage_credential("key", box.url, KEY)
+        async with AzureBlobContainer(box.url, credential) as container:
+            await container.upload("warm", iter([line]))
+            tracemalloc.start()
+            await container.upload("in", (line for _ in range(lines)))
+            _, peak = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+        blocks, _ = box.get_blob_client("in").get_block_list("committed")
+        assert len(blocks) == -(-lines * len(line) // BLOCK_BYTES)
+        assert box.get_blob_client("in").get_blob_properties().size == lines * len(line)
+    assert peak < 5 * BLOCKS_AT_ONCE * BLOCK_BYTES, f"{peak:,} bytes"
 
 
 @pytest.mark.parametrize(
