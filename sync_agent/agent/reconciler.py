@@ -101,7 +101,7 @@ class Reconciler:
             StoreError: the journal cannot be written.
         """
         graph, policy = desired.graph, self.policy
-        await self._no_job_at_work()
+        await self.no_job_at_work()
         observed = await observe(service, graph)
         with self._journal(graph.owner) as journal:
             rules = PlanRules(
@@ -124,6 +124,15 @@ class Reconciler:
             if back or plan.absent:
                 journal.mark_absent(plan.absent, back, now_ms=rules.now_ms)
         return plan
+
+    async def no_job_at_work(self) -> None:
+        """Wait for import jobs of other runs: who reads the twins meanwhile sees half of them.
+
+        Raises:
+            ServiceError: the service cannot be asked.
+        """
+        if self._imports is not None:
+            await self._imports.settle_open()
 
     def cost(self, plan: Plan) -> Cost:
         """Return what applying a plan costs at the quotas."""
@@ -235,7 +244,7 @@ class Reconciler:
             InputError: there is no such run.
             ServiceError: the twins cannot be read.
         """
-        await self._no_job_at_work()
+        await self.no_job_at_work()
         with self._journal() as journal:
             found = journal.run(run)
             made = journal.changes(run)
@@ -256,7 +265,7 @@ class Reconciler:
             GuardError: nothing was made true yet.
             ServiceError: the twins cannot be read.
         """
-        await self._no_job_at_work()
+        await self.no_job_at_work()
         with self._journal(owner) as journal:
             baseline = journal.baseline(owner)
             accepted = journal.accepted()
@@ -281,11 +290,6 @@ class Reconciler:
                 journal.accept(change.element, _differences(change))
 
     # -- inside ---------------------------------------------------------------------------------
-
-    async def _no_job_at_work(self) -> None:
-        """Wait for import jobs that killed runs left: what they still write is not to be seen."""
-        if self._imports is not None:
-            await self._imports.settle_open()
 
     def _journal(self, owner: Owner | None = None) -> Journal:
         return Journal(self.policy.journal, self.policy.instance, owner)
