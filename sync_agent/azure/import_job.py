@@ -38,15 +38,11 @@ class AzureImportJobs:
         try:
             await self._ask(lambda jobs: jobs.add(job_id, job), repeat_reset=False)
         except ServiceError as error:
-            # The transport repeats a PUT that was cut off: what then is at work may be this job.
-            busy = _busy(error)
-            if not busy and not isinstance(error, UnreachableError) and error.status != 400:
+            if _busy(error):
+                return False
+            arrived = isinstance(error, UnreachableError) and await self.get(job_id) is not None
+            if not arrived:
                 raise
-            if await self.get(job_id) is not None:
-                return True
-            if not busy:
-                raise
-            return False
         return True
 
     async def get(self, job_id: str) -> ImportJob | None:
