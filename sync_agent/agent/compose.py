@@ -9,8 +9,13 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TypeVar
 
-from sync_agent.agent.inventory_pass import InventoryLoop, inventory_of
+import structlog
+
+from sync_agent.agent.desired_graph import InventoryReader
+from sync_agent.agent.inventory_loop import InventoryLoop
+from sync_agent.agent.inventory_pass import Inventory
 from sync_agent.agent.pace import Pacer
+from sync_agent.agent.policy import reconciler_of
 from sync_agent.agent.runtime import Agent, Clock, Pace, Rules
 from sync_agent.agent.settings import EventHubSettings, Settings, required
 from sync_agent.agent.state import StateStore
@@ -24,6 +29,8 @@ from sync_agent.sources.text_file import read_text
 from sync_agent.telemetry.binding import parse_bindings
 
 Parsed = TypeVar("Parsed")
+
+_log = structlog.get_logger("sync_agent")
 
 
 def hub_address(hub: EventHubSettings) -> HubAddress | None:
@@ -76,10 +83,12 @@ async def run_agent(settings: Settings, stop: asyncio.Event) -> None:
             )
         inventory = None
         if settings.inventory.configured:
+            reader = await stack.enter_async_context(InventoryReader.of(settings))
             inventory = InventoryLoop(
-                inventory_of(settings),
+                Inventory(reader.read, reconciler_of(settings, _log.info)),
                 service.paced(pacer.gate("inventory")),
-                settings.inventory.apply,
+                apply=settings.inventory.apply,
+                full_every_s=settings.inventory.full_every_s,
             )
         agent = Agent(
             twins=twins,

@@ -18,7 +18,7 @@ Everything is apart by the service's address, and what is remembered of twins by
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,7 @@ from sync_agent.twins.twin import Relationship, Twin
 
 RUNS_MAX = 500
 OUTCOMES_AT_ONCE = 200
+LOOKED_UP_MAX = 5_000
 LOCK_WAIT_S = 10.0
 
 _VERSION = 1
@@ -239,12 +240,8 @@ class Journal:
             **{f"{s}/{r}": edge for (s, r), edge in desired.relationships.items()},
         }
         with self._transaction() as db:
-            known = {
-                row[0]
-                for row in db.execute("SELECT element FROM baseline WHERE scope=?", (self._scope,))
-            }
             wanted = {element for element in touched if element in things}
-            wanted |= things.keys() - known
+            wanted |= things.keys() - self._baselined(db, things)
             self._put_baseline(db, [things[e] for e in sorted(wanted - without)])
             rules = _Rules(
                 {model: sorted(of.items()) for model, of in desired.ownership.items()},
@@ -349,6 +346,14 @@ class Journal:
         ).fetchall():
             thing = (_TWINS if twin else _RELATIONSHIPS).decode(document)
             self._put_baseline(db, [edited(thing, change.edits)])
+
+    def _baselined(self, db: sqlite3.Connection, elements: Collection[str]) -> set[str]:
+        """Return which elements are in the baseline; few are looked up, many read with all."""
+        select = "SELECT element FROM baseline WHERE scope=?"
+        if len(elements) > LOOKED_UP_MAX:
+            return {row[0] for row in db.execute(select, (self._scope,))}
+        one = f"{select} AND element=?"
+        return {e for e in elements if db.execute(one, (self._scope, e)).fetchone() is not None}
 
     def _drop(self, db: sqlite3.Connection, table: str, elements: Iterable[str]) -> None:
         db.executemany(

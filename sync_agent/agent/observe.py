@@ -11,7 +11,7 @@ document per managed twin and relationship.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from sync_agent.agent.bounded import each
 from sync_agent.dtdl.parse import parse_models
@@ -56,12 +56,11 @@ async def observe(reader: TwinReader, desired: DesiredGraph) -> TwinGraph:
         if twin["$dtId"] not in desired.twins and twin["$dtId"] not in desired.held
     ]
     new = [id_ for id_ in desired.twins if graph.twin(id_) is None]
-    if new and await _count(reader) > graph.twin_count:
-        for twin in await _rows(reader, "digitaltwins", "$dtId", new):
+    if new and await count(reader, "digitaltwins") > graph.twin_count:
+        for twin in await twins_named(reader, new):
             graph.put_twin(twin)
-    for end in ("$sourceId", "$targetId"):
-        for edge in await _rows(reader, "relationships", end, doomed):
-            graph.put_relationship(edge)
+    for edge in await relationships_at(reader, doomed):
+        graph.put_relationship(edge)
     return graph
 
 
@@ -85,7 +84,7 @@ async def read_elements(
         sources |= twins
         twins |= {end: None for c in changes for end in c.twins}
     if len(twins) + len(sources) > POINT_READS_MAX:
-        for twin in await _rows(reader, "digitaltwins", "$dtId", twins):
+        for twin in await twins_named(reader, twins):
             graph.put_twin(twin)
         for edge in await _rows(reader, "relationships", "$sourceId", sources):
             graph.put_relationship(edge)
@@ -112,10 +111,37 @@ def quoted(text: str) -> str:
     return f"'{escaped}'"
 
 
-async def _count(reader: TwinReader) -> int:
-    async for row in reader.query("SELECT COUNT() FROM digitaltwins"):
+async def count(reader: TwinReader, what: str) -> int:
+    """Return how many there are of ``what``: a collection, with or without a condition.
+
+    Raises:
+        ServiceError: they cannot be counted.
+    """
+    async for row in reader.query(f"SELECT COUNT() FROM {what}"):
         return int(row["COUNT"])
     return 0
+
+
+async def twins_named(reader: TwinReader, ids: Iterable[str]) -> list[Document]:
+    """Return the twins of these ids, as queries see them.
+
+    Raises:
+        ServiceError: they cannot be read.
+    """
+    return await _rows(reader, "digitaltwins", "$dtId", ids)
+
+
+async def relationships_at(reader: TwinReader, ids: Collection[str]) -> list[Document]:
+    """Return the relationships that begin or end at twins, as queries see them.
+
+    Raises:
+        ServiceError: they cannot be read.
+    """
+    return [
+        edge
+        for end in ("$sourceId", "$targetId")
+        for edge in await _rows(reader, "relationships", end, ids)
+    ]
 
 
 async def _rows(

@@ -9,9 +9,9 @@ what is true now.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sync_agent.agent.apply_change import OnConflict
@@ -37,6 +37,7 @@ from sync_agent.reconcile.rules import WHOLE, Accepted, PlanRules, hold_accepted
 from sync_agent.reconcile.stale import Stale, stale_elements
 from sync_agent.reconcile.undo import Undo, undo_plan
 from sync_agent.reconcile.way import SETTING, Decision, Way, decide
+from sync_agent.twins.graph import TwinGraph
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +101,21 @@ class Reconciler:
             ServiceError: twins cannot be read.
             StoreError: the journal cannot be written.
         """
-        graph, policy = desired.graph, self.policy
         await self.no_job_at_work()
-        observed = await observe(service, graph)
+        return await self.plan_for(desired, await observe(service, desired.graph))
+
+    async def plan_for(
+        self, desired: Desired, observed: TwinGraph, managed: Mapping[str, int] | None = None
+    ) -> Plan:
+        """Plan against twins that were read already; else as ``plan``.
+
+        ``managed`` is how many twins of each model and relationships of each name there are, where
+        ``observed`` has only a part of them.
+
+        Raises:
+            StoreError: the journal cannot be written.
+        """
+        graph, policy = desired.graph, self.policy
         with self._journal(graph.owner) as journal:
             rules = PlanRules(
                 now_ms=self._now_ms(),
@@ -123,7 +136,9 @@ class Reconciler:
             back = rules.absent_since.keys() & _elements(graph) if rules.absent_since else ()
             if back or plan.absent:
                 journal.mark_absent(plan.absent, back, now_ms=rules.now_ms)
-        return plan
+        if managed is None:
+            return plan
+        return replace(plan, managed=sum(managed.values()), managed_of=dict(sorted(managed.items())))
 
     async def no_job_at_work(self) -> None:
         """Wait for import jobs of other runs: who reads the twins meanwhile sees half of them.
@@ -181,13 +196,15 @@ class Reconciler:
         kind: str,
         *,
         desired: DesiredGraph | None = None,
+        whole: bool = True,
         on_conflict: OnConflict = OnConflict.REPLAN,
         on_progress: Progress | None = None,
         way: Way = Way.OPERATIONS,
     ) -> ApplyResult:
         """Make a plan's changes as one run; ``kind`` is what the journal calls it.
 
-        ``desired`` is the graph the plan was made from, if it is at hand.
+        ``desired`` is the graph the plan was made from, if it is at hand, ``whole`` whether that is
+        all of it and not a part.
 
         Raises:
             GuardError: changes are paused, another writer is at work, or an import job is asked for
@@ -229,13 +246,13 @@ class Reconciler:
                 )
                 record.end()
                 result.run = record.run
-                await asyncio.to_thread(_remember, journal, plan, result, desired)
+                await asyncio.to_thread(_remember, journal, plan, result, desired, whole=whole)
         return result
 
-    def settle(self, plan: Plan, desired: DesiredGraph) -> None:
-        """Note that everything is as desired without any change."""
+    def settle(self, plan: Plan, desired: DesiredGraph, *, whole: bool = True) -> None:
+        """Note that everything, or a part, is as desired without any change."""
         with self._journal(plan.owner) as journal:
-            _remember(journal, plan, ApplyResult(), desired)
+            _remember(journal, plan, ApplyResult(), desired, whole=whole)
 
     async def undo(self, run: int, service: TwinService) -> Undo:
         """Return the plan that takes a run back.
@@ -336,7 +353,12 @@ async def _stopping_when_lost(lease: TwinLease) -> AsyncIterator[None]:
 
 
 def _remember(
-    journal: Journal, plan: Plan, result: ApplyResult, desired: DesiredGraph | None
+    journal: Journal,
+    plan: Plan,
+    result: ApplyResult,
+    desired: DesiredGraph | None,
+    *,
+    whole: bool,
 ) -> None:
     journal.remember(result.settled)
     if desired is None:
@@ -345,6 +367,8 @@ def _remember(
     without = {change.element for change in plan.changes} - done
     without |= set(plan.foreign) | set(plan.left)
     journal.rebaseline(desired, without=frozenset(without), touched=done)
+    if not whole:  # what was not looked at may differ as it was accepted
+        return
     gone = [e for e in journal.accepted() if e not in plan.left]
     if gone:
         journal.forget_accepted(gone)

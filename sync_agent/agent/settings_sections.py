@@ -226,6 +226,10 @@ class InventorySettings(Section):
     interval_s: Seconds = 300
     """Seconds between two passes over the inventory."""
 
+    full_every_s: Annotated[float, Field(ge=0, le=604_800)] = 3600
+    """Seconds after which a pass of the agent reads all twins and relationships again, and not
+    only what changed."""
+
     apply: bool = True
     """Whether the agent writes what a pass finds; `false` only logs what it would write."""
 

@@ -40,10 +40,17 @@ class Owner:
 
     def twins_query(self) -> str:
         """Return the query for the twins of this owner."""
-        path = ".".join(f"[[{name}]]" if not name.isidentifier() else name for name in self.marker)
-        return f"SELECT * FROM digitaltwins T WHERE T.{path} = '{self.name}'"  # noqa: S608 - a name is a-z, 0-9, -
+        return f"SELECT * FROM {self.own_twins()}"  # noqa: S608 - a name is a-z, 0-9, -
 
     def relationships_query(self) -> str:
         """Return the query for the relationships of this owner."""
-        own = f"STARTSWITH(R.$relationshipId, '{self.name}.')"
-        return f"SELECT * FROM relationships R WHERE {own}"  # noqa: S608 - see above
+        return f"SELECT * FROM {self.own_relationships()}"  # noqa: S608 - see above
+
+    def own_twins(self) -> str:
+        """Return what stands behind FROM in a query about the twins of this owner, as ``T``."""
+        path = ".".join(f"[[{name}]]" if not name.isidentifier() else name for name in self.marker)
+        return f"digitaltwins T WHERE T.{path} = '{self.name}'"
+
+    def own_relationships(self) -> str:
+        """Return the same for its relationships, as ``R``."""
+        return f"relationships R WHERE STARTSWITH(R.$relationshipId, '{self.name}.')"

@@ -129,21 +129,26 @@ def make_plan(
     )
     warnings += _foreign_warnings(desired, observed)
     warnings += _observed_warnings(desired, observed)
-    changes, kept = _within_coverage(desired, diff(desired, observed), stated)
+    covered = _within_coverage(desired, diff(desired, observed), stated)
+    changes = covered.changes
     absent = _absent(changes)
     paused = hold_paused(changes, observed)
     accepted = hold_accepted(paused.changes, heeded)
     waiting = hold_deletions(accepted.changes, heeded)
-    left: set[str] = set()
     for held in (paused, accepted, waiting):
         warnings += _held_warnings(held)
-        left.update(c.element for of in held.reasons.values() for c in of)
+    left = {
+        change.element
+        for held in (covered, paused, accepted, waiting)
+        for of in held.reasons.values()
+        for change in of
+    }
     changes, holding = _unheld(waiting.changes, observed)
-    managed = _managed(desired.owner, observed)
+    managed = managed_by(desired.owner, observed)
     return Plan(
         owner=desired.owner,
         changes=in_order(changes),
-        warnings=(*warnings, *kept, *holding),
+        warnings=(*warnings, *_coverage_warnings(covered), *holding),
         managed=managed.total(),
         records=records,
         digest=digest,
@@ -154,7 +159,8 @@ def make_plan(
     )
 
 
-def _managed(owner: Owner, observed: TwinGraph) -> Counter[str]:
+def managed_by(owner: Owner, observed: TwinGraph) -> Counter[str]:
+    """Return how many twins of each model, and relationships of each name, are the owner's."""
     managed = Counter(
         (twin.get("$metadata") or {}).get("$model", "")
         for twin in observed.twins()
@@ -179,6 +185,10 @@ def _held_warnings(held: HeldBack) -> list[str]:
     return [f"{_listed(changes)} left as is: {why}" for why, changes in held.reasons.items()]
 
 
+def _coverage_warnings(held: HeldBack) -> list[str]:
+    return [f"{_listed(changes)} not deleted: {why}" for why, changes in held.reasons.items()]
+
+
 def in_order(changes: Iterable[Change]) -> tuple[Change, ...]:
     """Return changes in an order in which they can be made."""
     return tuple(sorted(changes, key=_phase))
@@ -201,27 +211,26 @@ def _phase(change: Change) -> int:
 
 def _within_coverage(
     desired: DesiredGraph, changes: Iterable[Change], coverage: Sequence[Coverage]
-) -> tuple[list[Change], list[str]]:
-    """Leave out deletions that an incompletely read scope might contradict."""
+) -> HeldBack:
+    """Hold back deletions that an incompletely read scope might contradict."""
     complete = complete_scopes(coverage)
     reasons = {c.scope: c.reason for c in coverage if not c.complete}
     retargeted = {c.element for c in changes if c.action is Action.CREATE}
-    stay: list[Change] = []
-    left: dict[str, list[Change]] = defaultdict(list)
+    result = HeldBack()
     for change in changes:
         scopes = desired.twin_scopes if change.twin else desired.relationship_scopes
         of = scopes.get(change.kind, frozenset())
         said = change.element in retargeted or not desired.gone.isdisjoint(change.twins)
         if change.action is not Action.DELETE or said:
-            stay.append(change)
+            result.changes.append(change)
         elif not of:
-            left[f"no rule of the mapping speaks of {change.kind}"].append(change)
+            result.hold(f"no rule of the mapping speaks of {change.kind}", change)
         elif gaps := sorted(of - complete):
             gap = gaps[0]
-            left[f"{gap} was not read whole ({reasons.get(gap) or 'not read'})"].append(change)
+            result.hold(f"{gap} was not read whole ({reasons.get(gap) or 'not read'})", change)
         else:
-            stay.append(change)
-    return stay, [f"{_listed(kept)} not deleted: {why}" for why, kept in left.items()]
+            result.changes.append(change)
+    return result
 
 
 def _unheld(changes: list[Change], observed: TwinGraph) -> tuple[list[Change], list[str]]:

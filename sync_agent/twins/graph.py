@@ -7,7 +7,7 @@ order is kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, KeysView
 
 from sync_agent.twins.twin import Document
 
@@ -74,6 +74,11 @@ class TwinGraph:
     def incoming(self, twin_id: str) -> Iterator[Document]:
         """Yield the relationships that end at a twin."""
         return iter(self._in.get(twin_id, {}).values())
+
+    @property
+    def twin_ids(self) -> KeysView[str]:
+        """Return the ids of all twins, as a set that follows the graph."""
+        return self._twins.keys()
 
     @property
     def twin_count(self) -> int:

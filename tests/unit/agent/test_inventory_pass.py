@@ -4,7 +4,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from sync_agent.agent.desired_graph import read_mapping
-from sync_agent.agent.inventory_pass import Inventory, InventoryLoop, inventory_of
+from sync_agent.agent.inventory_loop import InventoryLoop
+from sync_agent.agent.inventory_pass import Inventory, inventory_of
 from sync_agent.agent.settings import Settings, load_settings
 from sync_agent.errors import GuardError, InputError, SettingsError, UnavailableError
 from tests.memory_service import MemoryService
@@ -45,7 +46,7 @@ async def test_a_pass_brings_the_twins_in_line_and_returns_those_it_wrote(
     inventory: Inventory, tmp_path: Path
 ) -> None:
     service = MemoryService(MODELS)
-    loop = InventoryLoop(inventory, service, apply=True)
+    loop = InventoryLoop(inventory, service, apply=True, full_every_s=3600)
     assert set(await loop()) == {"S1", "S2", "R1", "R2", "L1"}
     assert set(await loop()) == set()
     write(tmp_path, sites=[{**SITES[0], "label": "x"}, SITES[1]])
@@ -58,7 +59,7 @@ async def test_sound_records_go_through_and_the_others_are_logged(
     service = MemoryService(MODELS)
     write(tmp_path, sites=[{**SITES[0], "latitude": "x"}, SITES[1]])
     with capture_logs() as log:
-        await InventoryLoop(inventory, service, apply=True)()
+        await InventoryLoop(inventory, service, apply=True, full_every_s=3600)()
     assert service.graph.twin("S1") is None
     assert service.graph.twin("S2") is not None
     assert {"place": "sites.csv:2", "log_level": "warning"}.items() <= log[0].items()
@@ -69,7 +70,7 @@ async def test_with_apply_off_nothing_is_written_and_the_difference_logged(
 ) -> None:
     service = MemoryService(MODELS)
     with capture_logs() as log:
-        assert await InventoryLoop(inventory, service, apply=False)() == ()
+        assert await InventoryLoop(inventory, service, apply=False, full_every_s=3600)() == ()
     assert service.log == []
     assert log[-1]["create"] == 9
 
@@ -78,7 +79,7 @@ async def test_a_plan_that_a_guard_refuses_is_not_begun(
     inventory: Inventory, tmp_path: Path
 ) -> None:
     service = MemoryService(MODELS)
-    loop = InventoryLoop(inventory, service, apply=True)
+    loop = InventoryLoop(inventory, service, apply=True, full_every_s=3600)
     await loop()
     service.log.clear()
     write(tmp_path, sites=[], links=[])
@@ -93,7 +94,7 @@ async def test_a_service_that_fails_in_the_middle_is_an_error_of_the_pass(
 ) -> None:
     service = MemoryService(MODELS)
     service.fail["put", "R1"].append(UnavailableError("down", status=503))
-    loop = InventoryLoop(inventory, service, apply=True)
+    loop = InventoryLoop(inventory, service, apply=True, full_every_s=3600)
     with pytest.raises(UnavailableError):
         await loop()
     assert await loop()

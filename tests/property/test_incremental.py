@@ -1,0 +1,249 @@
+"""Passes that read only what changed, for any inventories, meddling, lag and order of events."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sync_agent.agent.desired_graph import Desired
+from sync_agent.agent.inventory_loop import InventoryLoop
+from sync_agent.agent.inventory_pass import Inventory, Prepared
+from sync_agent.agent.reconciler import Policy, Reconciler
+from sync_agent.dtdl.registry import ModelRegistry
+from sync_agent.errors import NotFoundError, ServiceError
+from sync_agent.inventory.record import Coverage, Record
+from sync_agent.reconcile.change import Action, moves
+from sync_agent.reconcile.cost import Rates
+from sync_agent.reconcile.guard import GuardLimits
+from sync_agent.reconcile.plan import Plan, make_plan
+from sync_agent.twins.graph import TwinGraph
+from sync_agent.twins.twin import Relationship, Twin
+from tests.lagging_service import LaggingService
+from tests.property.test_reconcile import WHOLE, inventories
+from tests.small_network import MAPPING, MODELS, SITE, mapped
+
+LAG_S = 10.0
+FULL_EVERY_S = 600.0
+RULES = (
+    MAPPING
+    + """
+[[relationship]]
+from = "links.csv"
+source = "{a}"
+name = "dependsOn"
+target = "{z}"
+when = { channel = "near-far" }
+properties = { weight = "{ghz}" }
+"""
+)
+
+TWINS = st.sampled_from([f"{kind}{n}" for kind in "SRL" for n in range(6)])
+
+
+@dataclass(frozen=True)
+class Meddle:
+    """Something somebody else does to the twin or relationship that ``at`` points to."""
+
+    what: str
+    twin: str
+    at: int
+
+
+@dataclass(frozen=True)
+class Wait:
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Source:
+    """The inventory from now on; not ``whole``: its routers are not read to their end."""
+
+    rows: list[Record]
+    whole: bool = True
+
+
+class Pass:
+    """One pass of the agent."""
+
+
+MEDDLING = ("label", "telemetry", "disown", "delete", "take", "own", "cut", "link", "weight", "pause")
+steps = st.lists(
+    st.builds(Meddle, st.sampled_from(MEDDLING), TWINS, st.integers(0, 9))
+    | st.builds(Wait, st.sampled_from([1.0, 5.0, 20.0, 100.0, 400.0]))
+    | st.builds(Source, inventories(), st.sampled_from([True, True, True, False]))
+    | st.builds(Pass),
+    max_size=14,
+)
+
+
+class World:
+    """An inventory, a service that lags, and an agent between them."""
+
+    def __init__(self, folder: Path, seed: int, ahead_s: float) -> None:
+        self.twins = LaggingService(MODELS, lag_s=LAG_S, random=Random(seed), ahead_s=ahead_s)
+        policy = Policy(
+            instance="memory",
+            journal=folder / "journal.db",
+            limits=GuardLimits(10**9, 100.0),
+            rates=Rates(10, 1000, 500),
+            at_once=1,
+            lease="none",
+        )
+        self.source = Source([])
+        self.loop = InventoryLoop(
+            Inventory(self._read, Reconciler(policy, lambda: 1)),
+            self.twins,
+            apply=True,
+            full_every_s=FULL_EVERY_S,
+            clock_s=self.twins.clock_s,
+        )
+
+    async def _read(self, _: ModelRegistry) -> Desired:
+        return self.desired()
+
+    def desired(self) -> Desired:
+        coverage = [
+            Coverage(c.scope, self.source.whole or c.scope != "routers.csv", "cut off")
+            for c in WHOLE
+        ]
+        graph = mapped(self.source.rows, RULES).desired
+        return Desired(graph, tuple(coverage), "digest", len(self.source.rows))
+
+    def full_plan(self) -> Plan:
+        """Return the plan of a reading of everything, without any lag."""
+        desired = self.desired()
+        now = TwinGraph(self.twins.graph.twins(), self.twins.graph.relationships())
+        for twin in list(now.twins()):
+            if not desired.graph.owner.owns_twin(twin) and twin["$dtId"] not in desired.graph.twins:
+                now.remove_twin(twin["$dtId"])
+        return make_plan(desired.graph, now, desired.coverage, records=desired.records, digest="digest")
+
+    async def meddle(self, step: Meddle) -> None:
+        twins, graph = self.twins, self.twins.graph
+        here = graph.twin(step.twin)
+        edges = [*graph.outgoing(step.twin), *graph.incoming(step.twin)]
+        edge = edges[step.at % len(edges)] if edges else None
+        match step.what:
+            case "take" if here is None:
+                await twins.put_twin(Twin(step.twin, SITE, {"health": {"$metadata": {}}}))
+            case "own" if here is not None:
+                await twins.patch_twin(step.twin, [_set("/tags", {"managedBy": "inventory"})])
+            case "disown" if here is not None:
+                await twins.patch_twin(step.twin, [_set("/tags", {"team": "north"})])
+            case "pause" if here is not None and "managedBy" in here.get("tags", {}):
+                await twins.patch_twin(step.twin, [_set("/tags/syncPaused", "true" * (step.at % 2))])
+            case "label" if here is not None:
+                await twins.patch_twin(step.twin, [_set("/label", f"meddled {step.at}")])
+            case "telemetry" if here is not None:
+                health = {"score": float(step.at), "$metadata": {}}
+                await twins.patch_twin(step.twin, [_set("/health", health)])
+            case "delete" if here is not None:
+                for found in edges:
+                    await twins.delete_relationship(found["$sourceId"], found["$relationshipId"])
+                await twins.delete_twin(step.twin)
+            case "cut" if edge is not None:
+                await twins.delete_relationship(edge["$sourceId"], edge["$relationshipId"])
+            case "weight" if edge is not None and edge["$relationshipName"] == "dependsOn":
+                at = (edge["$sourceId"], edge["$relationshipId"])
+                await twins.patch_relationship(*at, [_set("/weight", float(step.at))])
+            case "link" if here is not None:
+                others = [t["$dtId"] for t in graph.twins() if t["$dtId"] != step.twin]
+                if others:
+                    name = "inventory.x" if step.at % 3 == 0 else "x"
+                    target = others[step.at % len(others)]
+                    await twins.put_relationship(
+                        Relationship(f"{name}{step.at}", step.twin, "dependsOn", target)
+                    )
+
+    async def make_pass(self) -> Prepared:
+        """Make a pass, and look that it destroys nothing it may not."""
+        wanted = self.desired().graph
+        before = self.twins.graph
+        theirs = {t["$dtId"] for t in before.twins() if not wanted.owner.owns_twin(t)}
+        self.twins.log.clear()
+        prepared = await self.loop.prepare()
+        self.loop._memory.written(prepared.plan.changes)
+        await self.loop._inventory.apply(prepared, self.twins, "run")
+        for operation, element in self.twins.log:
+            assert element not in theirs, f"{operation} of a twin of others"
+            if operation == "delete" and "/" not in element:
+                assert element not in wanted.twins
+        moving = moves(prepared.plan.changes)
+        for change in prepared.plan.changes:
+            if change.action is Action.DELETE and change.element not in moving:
+                assert change.element not in wanted.twins
+                assert change.relationship is None or change.edge.key not in wanted.relationships
+        return prepared
+
+
+def _set(path: str, value: object) -> dict[str, object]:
+    return {"op": "add", "path": path, "value": value}
+
+
+def in_world(check: Callable[[World], object], seed: int, ahead_s: float) -> None:
+    async def run(folder: str) -> None:
+        await check(World(Path(folder), seed, ahead_s))  # type: ignore[misc]
+
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(run(folder))
+
+
+async def play(world: World, played: list[object]) -> None:
+    for step in played:
+        match step:
+            case Meddle():
+                await world.meddle(step)
+            case Wait():
+                world.twins.wait(step.seconds)
+            case Source():
+                world.source = step
+            case _:
+                await world.make_pass()
+
+
+@settings(max_examples=20, deadline=None)
+@given(inventories(), steps, st.integers(0, 99), st.sampled_from([-5000.0, 0.0, 5000.0]))
+def test_a_pass_over_what_changed_plans_what_a_pass_over_everything_would(
+    first: list[Record], played: list[object], seed: int, ahead_s: float
+) -> None:
+    async def check(world: World) -> None:
+        world.source = Source(first)
+        await world.make_pass()
+        world.twins.wait(20)
+        await play(world, played)
+        world.twins.wait(20)  # the lag has passed
+        plan = (await world.loop.prepare()).plan
+        full = world.full_plan()
+        by_value = any(isinstance(s, Meddle) and s.what in ("weight", "cut", "link") for s in played)
+        if by_value:  # what changes of relationships nobody can see but by reading all of them
+            assert all(change in full.changes for change in plan.changes)
+            world.twins.wait(FULL_EVERY_S)
+            plan = (await world.loop.prepare()).plan
+        assert plan == full
+
+    in_world(check, seed, ahead_s)
+
+
+@settings(max_examples=15, deadline=None)
+@given(inventories(), steps, st.integers(0, 99))
+def test_passes_without_waiting_for_the_lag_end_as_the_inventory_wants(
+    first: list[Record], played: list[object], seed: int
+) -> None:
+    async def check(world: World) -> None:
+        world.source = Source(first)
+        await world.make_pass()
+        await play(world, played)
+        world.source = Source(first)
+        for _ in range(3):
+            world.twins.wait(FULL_EVERY_S)
+            await world.make_pass()
+        assert not [c for c in world.full_plan().changes]
+
+    in_world(check, seed, 0.0)
