@@ -19,6 +19,8 @@ from sync_agent.twins.twin import JsonValue
 TEXT_BYTES_MAX = 4096
 """The longest text the service stores in a property, in UTF-8."""
 
+REMEMBERED_MAX = 10_000
+
 _QUICK_DIGITS = 40
 _PLAIN_NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
@@ -56,8 +58,27 @@ def converter(schema: Schema) -> Callable[[JsonValue], JsonValue]:
             return _double
         case EnumSchema(value_schema=Primitive.STRING, values=values):
             return partial(_word, schema, frozenset(values))
+        case Primitive() | EnumSchema():
+            return _remembered(partial(convert, schema))
         case _:
             return partial(convert, schema)
+
+
+def _remembered(convert_one: Callable[[JsonValue], JsonValue]) -> Callable[[JsonValue], JsonValue]:
+    """Return a converter of scalars that remembers what texts became: most cells repeat."""
+    known: dict[str, JsonValue] = {}
+
+    def convert_again(value: JsonValue) -> JsonValue:
+        if type(value) is not str:
+            return convert_one(value)
+        converted = known.get(value)
+        if converted is None:
+            converted = convert_one(value)
+            if len(known) < REMEMBERED_MAX:
+                known[value] = converted
+        return converted
+
+    return convert_again
 
 
 def _text(value: JsonValue) -> JsonValue:

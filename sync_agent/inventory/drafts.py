@@ -32,7 +32,8 @@ class CompiledRule:
     """A twin rule ready for many records.
 
     ``plain`` are columns that become a property as they stand: ``(column, name, convert)``;
-    ``others`` need more: ``(rule, name, convert)``. ``by_name`` has all of them.
+    ``others`` need more: ``(rule, name, convert)``. ``by_name`` has all of them; they are ``flat``
+    where none is inside another.
     """
 
     rule: TwinRule
@@ -40,6 +41,7 @@ class CompiledRule:
     plain: tuple[tuple[str, str, Convert], ...]
     others: tuple[tuple[PropertyRule, str, Convert], ...]
     by_name: dict[str, tuple[PropertyRule, Convert]]
+    flat: bool
     faults: tuple[RecordDiagnostic, ...]
 
 
@@ -84,7 +86,13 @@ def compile_rule(rule: TwinRule, mapping: Mapping, registry: ModelRegistry) -> C
         else:
             others.append((prop.rule, prop.rule.name, convert))
     return CompiledRule(
-        rule, known.components, tuple(plain), tuple(others), by_name, tuple(known.faults)
+        rule,
+        known.components,
+        tuple(plain),
+        tuple(others),
+        by_name,
+        not any("." in name for name in by_name),
+        tuple(known.faults),
     )
 
 

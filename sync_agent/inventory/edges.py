@@ -15,6 +15,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from sync_agent.dtdl.elements import Component, EnumSchema, Primitive
 from sync_agent.dtdl.elements import Relationship as RelationshipElement
 from sync_agent.dtdl.registry import ModelRegistry
@@ -51,8 +53,7 @@ class Elements:
     unread: Callable[[str], bool]
 
 
-@dataclass(slots=True)
-class _Asked:
+class _Asked(msgspec.Struct, gc=False):
     """An edge a record asks for, its ends resolved."""
 
     rule: RelationshipRule
@@ -74,7 +75,7 @@ class EdgeMaker:
         self._registry = registry
         self._elements = elements
         self._edges: dict[Key, tuple[Relationship, str, bool]] = {}
-        self._declared: dict[tuple[str, str], RelationshipElement | None] = {}
+        self._declared: dict[tuple[str, str, str], RelationshipElement | None] = {}
         self._allowed: dict[tuple[str, str], bool] = {}
         self._waiting: list[_Asked] = []
         self.placeholders: dict[str, Twin] = {}
@@ -89,9 +90,10 @@ class EdgeMaker:
         source_of, target_of = rule.source.filler(), rule.target.filler()
         id_of = rule.id.filler() if rule.id else None
         ids, twins = self._elements.ids, self._elements.twins
+        conditions, start = rule.when, self._owner.relationship_id(f"{rule.name}.")
         for record in records:
             attributes = record.attributes
-            if rule.when and not all(c.holds(attributes) for c in rule.when):
+            if conditions and not all(c.holds(attributes) for c in conditions):
                 continue
             target = target_of(attributes)
             if target is None:
@@ -103,8 +105,7 @@ class EdgeMaker:
                 self._incomplete(rule, record, target, "source" if source is None else "id")
                 continue
             source = ids.get(source, source)
-            key = (source, self._owner.relationship_id(f"{rule.name}.{text}"))
-            asked = _Asked(rule, rules, record, key, target)
+            asked = _Asked(rule, rules, record, (source, start + text), target)
             if source in twins and target in twins:
                 self._make(asked, twins[source].model, twins[target].model)
             else:
@@ -247,8 +248,10 @@ class EdgeMaker:
 
     def _declaration(self, asked: _Asked, model: str) -> RelationshipElement | None:
         rule = asked.rule
-        cached = (f"{asked.rules.place}:{rule.key}", model)
-        if cached not in self._declared:
+        cached = (asked.rules.place, rule.key, model)
+        try:
+            return self._declared[cached]
+        except KeyError:
             try:
                 self._declared[cached] = relationship_of(self._registry, model, rule.name)
             except ValueError as error:

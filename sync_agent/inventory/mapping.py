@@ -215,7 +215,8 @@ class _TwinMaker:
             components = {name: {"$metadata": {}} for name in draft.rules[0].components}
             self._components[element.model] = components
         root = self._owner.marker[0]
-        if root in values or any("." in name for name in values):
+        flat = all(rule.flat for draft in element.drafts for rule in draft.rules)
+        if root in values or not flat:
             properties = _copied(components)
             for name, value in values.items():
                 put_at(properties, tuple(name.split(".")), _copied(value))

@@ -52,6 +52,8 @@ class Element:
 
     def observed(self) -> dict[str, JsonValue]:
         """Return what is only compared."""
+        if len(self.drafts) == 1:
+            return self.drafts[0].observed or {}
         merged: dict[str, JsonValue] = {}
         for draft in self.drafts:
             for name, value in (draft.observed or {}).items():

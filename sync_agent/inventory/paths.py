@@ -18,7 +18,7 @@ def value_at(bag: Mapping[str, JsonValue], path: Path) -> JsonValue:
     """Return the value at a path, None when there is none."""
     value: JsonValue = bag
     for name in path:
-        if not isinstance(value, Mapping):
+        if type(value) is not dict and not isinstance(value, Mapping):
             return None
         value = value.get(name)
     return value

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from sync_agent.errors import InputError
 from sync_agent.twins.twin import JsonValue
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, gc=False):
     """One record: ``kind`` is the scope it was read in (``links.csv``), ``id`` its id there.
 
     Files have no ids of their own, so theirs is the line number. ``place`` is where to look when

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import structs
 
 from sync_agent.dtdl.elements import Relationship as Definition
 from sync_agent.dtdl.registry import ModelRegistry
@@ -78,7 +80,8 @@ def edge_writes(
             continue
         if name != edge.name:
             before.append(EdgeWrite("delete", edge))
-            after.append(EdgeWrite("put", replace(edge, name=name, properties=properties, etag="")))
+            made = structs.replace(edge, name=name, properties=properties, etag="")
+            after.append(EdgeWrite("put", made))
         elif properties != edge.properties:
             _replace_properties(edge, properties, before, after)
     return tuple(before), tuple(after)

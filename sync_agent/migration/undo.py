@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
+from msgspec import structs
+
 from sync_agent.dtdl.registry import ModelRegistry
 from sync_agent.migration.edges import EdgeWrite
 from sync_agent.migration.rules import Conversion, Pair, Rules
@@ -75,7 +77,7 @@ def _edges_again(done: Step, settled: AbstractSet[tuple[str, str]]) -> Iterator[
     """Yield the writes that bring back what the step took from relationships, or took away."""
     for write in done.before:
         if write.action == "delete" and write.edge.key not in settled:
-            yield EdgeWrite("put", replace(write.edge, etag=""))
+            yield EdgeWrite("put", structs.replace(write.edge, etag=""))
         elif write.action == "patch":
             values = [
                 {"op": "add", "path": operation["path"], "value": write.edge.properties[name]}

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import structs
 
 from sync_agent.inventory.paths import Path, put_at, value_at
 from sync_agent.twins.twin import Document, JsonValue, Relationship, Twin
@@ -157,8 +159,8 @@ def edited(thing: Twin | Relationship, edits: Sequence[Edit]) -> Twin | Relation
             if isinstance(holder, dict):
                 holder.pop(edit.path[-1], None)
     if isinstance(thing, Twin):
-        return replace(thing, model=model or thing.model, properties=bag)
-    return replace(thing, properties=bag)
+        return structs.replace(thing, model=model or thing.model, properties=bag)
+    return structs.replace(thing, properties=bag)
 
 
 def rebase(edits: Sequence[Edit], document: Mapping[str, JsonValue]) -> tuple[Edit, ...] | None:

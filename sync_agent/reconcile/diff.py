@@ -21,8 +21,9 @@ from sync_agent.twins.twin import Document, JsonValue, Relationship, Twin
 
 def diff(desired: DesiredGraph, observed: TwinGraph) -> tuple[Change, ...]:
     """Return the changes, twins before relationships, in order of ids."""
-    twins = [*_wanted_twins(desired, observed), *_unwanted_twins(desired, observed)]
-    edges = [*_wanted_edges(desired, observed), *_unwanted_edges(desired, observed)]
+    foreign: set[str] = set()
+    twins = [*_wanted_twins(desired, observed, foreign), *_unwanted_twins(desired, observed)]
+    edges = [*_wanted_edges(desired, observed, foreign), *_unwanted_edges(desired, observed)]
     return (
         *sorted(twins, key=lambda change: change.element),
         *sorted(edges, key=lambda change: (change.element, change.action is Action.CREATE)),
@@ -94,22 +95,26 @@ def _without_bookkeeping(bag: Mapping[str, JsonValue]) -> Document:
 
 
 def _foreign(desired: DesiredGraph, observed: TwinGraph) -> Iterator[str]:
-    for id_ in desired.twins:
+    owns = desired.owner.owns_twin
+    for id_ in desired.twins.keys() & observed.twin_ids:
         document = observed.twin(id_)
-        if document is not None and not desired.owner.owns_twin(document):
+        if document is not None and not owns(document):
             yield id_
 
 
 def _managed_paths(desired: DesiredGraph) -> dict[str, tuple[Path, ...]]:
+    """Return what the inventory has the say over, by model; the owner's mark is always in it."""
+    mark = desired.owner.marker
     return {
-        model: tuple(path for path, by in owned.items() if by is Ownership.MANAGED)
+        model: (mark, *(p for p, by in owned.items() if by is Ownership.MANAGED and p != mark))
         for model, owned in desired.ownership.items()
     }
 
 
 def _as_wanted(twin: Twin, document: Document, paths: tuple[Path, ...]) -> bool:
     """Tell whether an existing twin is as wanted, without saying what is not."""
-    if not _is_model((document.get("$metadata") or {}).get("$model", ""), twin.model):
+    model = (document.get("$metadata") or {}).get("$model", "")
+    if model != twin.model and not _is_model(model, twin.model):
         return False
     properties = twin.properties
     for path in paths:
@@ -117,12 +122,17 @@ def _as_wanted(twin: Twin, document: Document, paths: tuple[Path, ...]) -> bool:
             before, after = document.get(path[0]), properties.get(path[0])
         else:
             before, after = value_at(document, path), value_at(properties, path)
-        if before is not after and not same(before, after):
+        if before is after or (before == after and type(before) is str):
+            continue
+        if not same(before, after):
             return False
     return True
 
 
-def _wanted_twins(desired: DesiredGraph, observed: TwinGraph) -> Iterator[Change]:
+def _wanted_twins(
+    desired: DesiredGraph, observed: TwinGraph, foreign: set[str]
+) -> Iterator[Change]:
+    """Yield the changes of twins that are wanted; note in ``foreign`` which are not ours."""
     managed = _managed_paths(desired)
     for id_, twin in desired.twins.items():
         document = observed.twin(id_)
@@ -130,7 +140,9 @@ def _wanted_twins(desired: DesiredGraph, observed: TwinGraph) -> Iterator[Change
             yield Change(Action.CREATE, twin=twin)
         elif _as_wanted(twin, document, managed[twin.model]):
             continue
-        elif desired.owner.owns_twin(document) and id_ not in desired.placeholders:
+        elif not desired.owner.owns_twin(document):
+            foreign.add(id_)
+        elif id_ not in desired.placeholders:
             edits = twin_edits(desired, twin, document)
             if edits:
                 named = Twin(id_, twin.model, etag=document.get("$etag") or "")
@@ -138,27 +150,27 @@ def _wanted_twins(desired: DesiredGraph, observed: TwinGraph) -> Iterator[Change
 
 
 def _unwanted_twins(desired: DesiredGraph, observed: TwinGraph) -> Iterator[Change]:
-    for document in observed.twins():
-        id_ = document["$dtId"]
-        if id_ in desired.twins or id_ in desired.held or not desired.owner.owns_twin(document):
-            continue
-        yield deletion_of_twin(document)
+    for id_ in observed.twin_ids - desired.twins.keys() - desired.held:
+        document = observed.twin(id_)
+        if document is not None and desired.owner.owns_twin(document):
+            yield deletion_of_twin(document)
 
 
-def _wanted_edges(desired: DesiredGraph, observed: TwinGraph) -> Iterator[Change]:
-    foreign = set(_foreign(desired, observed))
+def _wanted_edges(
+    desired: DesiredGraph, observed: TwinGraph, foreign: set[str]
+) -> Iterator[Change]:
     managed = {name: sorted(of) for name, of in desired.relationship_properties.items()}
     for key, edge in desired.relationships.items():
-        if edge.source in foreign or edge.target in foreign:
+        if foreign and (edge.source in foreign or edge.target in foreign):
             continue
         document = observed.relationship(*key)
         if document is None:
             yield Change(Action.CREATE, relationship=edge)
-        elif (document["$relationshipName"], document["$targetId"]) != (edge.name, edge.target):
+        elif document["$targetId"] != edge.target or document["$relationshipName"] != edge.name:
             # The service cannot move an edge's end.
             yield deletion_of_edge(document)
             yield Change(Action.CREATE, relationship=edge)
-        elif edits := _edge_edits(managed.get(edge.name, ()), edge, document):
+        elif (names := managed.get(edge.name)) and (edits := _edge_edits(names, edge, document)):
             named = Relationship(
                 edge.id, edge.source, edge.name, edge.target, etag=document.get("$etag") or ""
             )
@@ -166,12 +178,12 @@ def _wanted_edges(desired: DesiredGraph, observed: TwinGraph) -> Iterator[Change
 
 
 def _unwanted_edges(desired: DesiredGraph, observed: TwinGraph) -> Iterator[Change]:
-    for document in observed.relationships():
-        key = (document["$sourceId"], document["$relationshipId"])
-        if key in desired.relationships or key in desired.held_relationships:
+    unwanted = observed.relationship_keys - desired.relationships.keys()
+    for key in unwanted - desired.held_relationships:
+        document = observed.relationship(*key)
+        if document is None or not desired.owner.owns_relationship(document):
             continue
-        ends = {document["$sourceId"], document["$targetId"]}
-        if desired.owner.owns_relationship(document) and not ends & desired.held:
+        if desired.held.isdisjoint((document["$sourceId"], document["$targetId"])):
             yield deletion_of_edge(document)
 
 

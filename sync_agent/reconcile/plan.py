@@ -127,7 +127,8 @@ def make_plan(
     warnings = [f"{len(desired.held)} element(s) with faulty input are left as they are"] * bool(
         desired.held
     )
-    warnings += _foreign_warnings(desired, observed)
+    foreign = foreign_twins(desired, observed)
+    warnings += _foreign_warnings(desired.owner, foreign)
     warnings += _observed_warnings(desired, observed)
     covered = _within_coverage(desired, diff(desired, observed), stated)
     changes = covered.changes
@@ -153,7 +154,7 @@ def make_plan(
         records=records,
         digest=digest,
         managed_of=dict(sorted(managed.items())),
-        foreign=foreign_twins(desired, observed),
+        foreign=foreign,
         absent=absent,
         left=tuple(sorted(left)),
     )
@@ -254,13 +255,12 @@ def _unheld(changes: list[Change], observed: TwinGraph) -> tuple[list[Change], l
     return stay, [f"{_listed(held)} not deleted: relationships that stay hold on"] * bool(held)
 
 
-def _foreign_warnings(desired: DesiredGraph, observed: TwinGraph) -> list[str]:
-    foreign = foreign_twins(desired, observed)
+def _foreign_warnings(owner: Owner, foreign: Sequence[str]) -> list[str]:
     if not foreign:
         return []
-    marker = ".".join(desired.owner.marker)
+    marker = ".".join(owner.marker)
     what = "a twin of that id is there and is not ours, so it is left alone"
-    how = f"set its {marker} to {desired.owner.name!r} to hand it over"
+    how = f"set its {marker} to {owner.name!r} to hand it over"
     return [f"{_names(foreign)}: {what} ({how})"]
 
 

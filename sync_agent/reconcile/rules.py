@@ -68,14 +68,10 @@ class HeldBack:
 
 def hold_paused(changes: Sequence[Change], observed: TwinGraph) -> HeldBack:
     """Hold back edits and deletions of paused twins, and all changes of their relationships."""
-    paused = frozenset(
-        twin["$dtId"]
-        for twin in observed.twins()
-        if value_at(twin, PAUSE_MARK) not in (None, "", "false", False)
-    )
     result = HeldBack()
     for change in changes:
-        if change.twins[0] in paused:
+        twin = observed.twin(change.twins[0])
+        if twin is not None and value_at(twin, PAUSE_MARK) not in (None, "", "false", False):
             result.hold(f"paused by {'.'.join(PAUSE_MARK)}", change)
         else:
             result.changes.append(change)

@@ -34,6 +34,7 @@ FAULTS_MAX = 1_000
 
 SEPARATORS = ",;\t|"
 
+_SURELY_SHORT = 1_000
 _BOM = b"\xef\xbb\xbf"
 _QUOTED = re.compile(r'"[^"]*("|$)')
 
@@ -70,7 +71,8 @@ class CsvFile:
         reader = csv.reader(
             chain((first_line,), lines), strict=True, delimiter=_separator(first_line)
         )
-        named = self._read_header(reader)
+        columns, scope, name = self._read_header(reader), self.scope, self.path.name
+        has_unnamed, width = "" in columns, len(columns)
         while True:
             first = reader.line_num + 1
             try:
@@ -80,16 +82,19 @@ class CsvFile:
             except csv.Error as error:
                 self._fault(first, f"is no CSV: {error}", "check its quotes")
                 continue
-            fault = self._row_fault(cells, len(named), first, reader.line_num)
-            if fault:
-                self._fault(first, *fault)
+            if len(cells) != width or self.bad_lines or max(map(len, cells)) > _SURELY_SHORT:
+                fault = self._row_fault(cells, width, first, reader.line_num)
+                if fault:
+                    self._fault(first, *fault)
+                    continue
+                if not cells:
+                    continue
+            attributes = dict(zip(columns, map(str.strip, cells), strict=True))
+            if not any(attributes.values()):
                 continue
-            values = [cell.strip() for cell in cells]
-            if any(values):
-                attributes = dict(zip(named, values, strict=True))
-                attributes.pop("", None)
-                place = f"{self.path.name}:{first}"
-                yield Record(self.scope, str(first), attributes, place)
+            if has_unnamed:
+                del attributes[""]
+            yield Record(scope, str(first), attributes, f"{name}:{first}")
 
     def _read_header(self, reader: Iterator[list[str]]) -> tuple[str, ...]:
         """Return the name of each column, "" where it has none."""

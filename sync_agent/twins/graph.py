@@ -81,6 +81,11 @@ class TwinGraph:
         return self._twins.keys()
 
     @property
+    def relationship_keys(self) -> KeysView[tuple[str, str]]:
+        """Return the source and id of all relationships, as a set that follows the graph."""
+        return self._edges.keys()
+
+    @property
     def twin_count(self) -> int:
         """Return how many twins there are."""
         return len(self._twins)

@@ -3,13 +3,17 @@
 A twin's property bag is the one free-form dict in the house: names to JSON values, components
 included as nested objects. Bookkeeping the service keeps (``$etag``, ``$metadata``) stands beside
 the properties, never among them. Source: Azure Digital Twins REST, "Digital twins - Get by id".
+
+They are made by the million, so they are structs of msgspec: four times quicker to make than frozen
+dataclasses, and the garbage collector need not walk them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, TypeAlias
+
+import msgspec
 
 JsonValue: TypeAlias = (
     Any  # None | bool | int | float | str | list[JsonValue] | dict[str, JsonValue]
@@ -17,8 +21,7 @@ JsonValue: TypeAlias = (
 Document: TypeAlias = dict[str, JsonValue]
 
 
-@dataclass(frozen=True, slots=True)
-class Twin:
+class Twin(msgspec.Struct, frozen=True, gc=False):
     """One digital twin: id, model, and its properties and components.
 
     ``metadata`` is the document's ``$metadata`` as the service returned it (``{}`` for a twin that
@@ -27,9 +30,9 @@ class Twin:
 
     id: str
     model: str
-    properties: Mapping[str, JsonValue] = field(default_factory=dict)
+    properties: Mapping[str, JsonValue] = msgspec.field(default_factory=dict)
     etag: str = ""
-    metadata: Mapping[str, JsonValue] = field(default_factory=dict)
+    metadata: Mapping[str, JsonValue] = msgspec.field(default_factory=dict)
 
     @classmethod
     def from_document(cls, document: Mapping[str, JsonValue]) -> Twin:
@@ -53,8 +56,7 @@ class Twin:
         return {"$dtId": self.id, "$etag": self.etag, **self.properties, "$metadata": metadata}
 
 
-@dataclass(frozen=True, slots=True)
-class Relationship:
+class Relationship(msgspec.Struct, frozen=True, gc=False):
     """One relationship: an edge named ``name`` from twin ``source`` to twin ``target``.
 
     ``id`` is unique only within its source twin.
@@ -64,7 +66,7 @@ class Relationship:
     source: str
     name: str
     target: str
-    properties: Mapping[str, JsonValue] = field(default_factory=dict)
+    properties: Mapping[str, JsonValue] = msgspec.field(default_factory=dict)
     etag: str = ""
 
     @property

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from sync_agent.agent import apply_change as module
 from sync_agent.agent.apply_change import OnConflict
@@ -287,7 +288,7 @@ async def test_a_twin_of_ours_made_meanwhile_gets_the_missing_values_if_asked_fo
     plan = await plan_for(twins, mapped())
     site = next(c.twin for c in plan.changes if c.element == "S1")
     assert site is not None
-    await twins.put_twin(replace(site, properties={**site.properties, "label": "early"}))
+    await twins.put_twin(structs.replace(site, properties={**site.properties, "label": "early"}))
     result = await apply_plan(plan, twins, at_once=4, on_conflict=OnConflict.REPLAN)
     assert (result.complete, result.replanned) == (True, ["S1"])
     assert (await plan_for(twins, mapped())).changes == ()
