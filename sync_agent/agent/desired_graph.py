@@ -5,16 +5,15 @@ digest of what was read and how it was mapped, and what could not be used. Sourc
 side, mapped in a thread. One of several sources that does not answer leaves its scopes unread; the
 others go on.
 
-A reader that is kept lets its sources fetch only what changed since the last reading.
+A reader that is kept lets its sources fetch only what changed since the last reading, and maps
+nothing anew where they gave what they gave then: the result is the same object.
 """
 
 from __future__ import annotations
 
 import asyncio
-import gc
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -36,6 +35,7 @@ from sync_agent.inventory.mapping import (
 )
 from sync_agent.inventory.record import Coverage, RecordDiagnostic, SourceRead
 from sync_agent.sources.text_file import read_text
+from sync_agent.twins.collector import collector_resting
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,15 @@ class Desired:
     diagnostics: tuple[RecordDiagnostic, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a desired graph follows from: models, mappings and rules, and what each source gave."""
+
+    registry: ModelRegistry
+    texts: tuple[str, ...]
+    reads: tuple[tuple[object, ...], ...]
+
+
 class InventoryReader:
     """All sources of an inventory, from one reading to the next.
 
@@ -64,6 +73,8 @@ class InventoryReader:
     ) -> None:
         """Prepare; nothing is read yet. With rules, what they imply is part of the graph."""
         self._sources = tuple(sources)
+        self._seen: _Seen | None = None
+        self._desired: Desired | None = None
         self._dependency_rules = dependency_rules
 
     @classmethod
@@ -104,7 +115,26 @@ class InventoryReader:
             parse_mapping(text, place=str(named.mapping))
             for text, named in zip(texts, self._sources, strict=True)
         ]
+        if self._dependency_rules is not None:
+            texts.append(await asyncio.to_thread(read_text, self._dependency_rules))
         reads = await self._read_all(mappings)
+        seen = _Seen(
+            registry,
+            tuple(texts),
+            tuple((r.digest, r.coverage, r.diagnostics, r.gone) for r in reads),
+        )
+        if self._desired is None or seen != self._seen:
+            self._desired = await self._mapped(reads, mappings, texts, registry)
+            self._seen = seen
+        return self._desired
+
+    async def _mapped(
+        self,
+        reads: Sequence[SourceRead],
+        mappings: Sequence[Mapping],
+        texts: Sequence[str],
+        registry: ModelRegistry,
+    ) -> Desired:
         for mapping, read in zip(mappings, reads, strict=True):
             check_columns(mapping, read.columns, read.open_kinds)
         readings = [
@@ -115,7 +145,6 @@ class InventoryReader:
         graph = mapped.desired
         idle: tuple[RecordDiagnostic, ...] = ()
         if (path := self._dependency_rules) is not None:
-            texts.append(await asyncio.to_thread(read_text, path))
             rules, idle = parse_dependency_rules(texts[-1], path, registry)
             graph = await asyncio.to_thread(with_derived, graph, rules, registry)
         coverage = [
@@ -212,20 +241,8 @@ def _unread(named: NamedSource, mapping: Mapping, error: SyncAgentError) -> Sour
 
 
 def _mapped(readings: Sequence[Reading], registry: ModelRegistry) -> MappedGraph:
-    with _collector_resting():
+    with collector_resting():
         return map_sources(readings, registry)
-
-
-@contextmanager
-def _collector_resting() -> Iterator[None]:
-    """Keep the garbage collector from walking a growing graph without cycles: half the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _digest(

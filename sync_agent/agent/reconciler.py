@@ -37,6 +37,7 @@ from sync_agent.reconcile.rules import WHOLE, Accepted, PlanRules, hold_accepted
 from sync_agent.reconcile.stale import Stale, stale_elements
 from sync_agent.reconcile.undo import Undo, undo_plan
 from sync_agent.reconcile.way import SETTING, Decision, Way, decide
+from sync_agent.twins.collector import collector_resting
 from sync_agent.twins.graph import TwinGraph
 
 
@@ -124,15 +125,16 @@ class Reconciler:
                 never_delete=policy.never_delete,
                 accepted=journal.accepted(),
             )
-            plan = await asyncio.to_thread(
-                make_plan,
-                graph,
-                observed,
-                desired.coverage,
-                records=desired.records,
-                digest=desired.digest,
-                rules=rules,
-            )
+            with collector_resting():
+                plan = await asyncio.to_thread(
+                    make_plan,
+                    graph,
+                    observed,
+                    desired.coverage,
+                    records=desired.records,
+                    digest=desired.digest,
+                    rules=rules,
+                )
             back = rules.absent_since.keys() & _elements(graph) if rules.absent_since else ()
             if back or plan.absent:
                 journal.mark_absent(plan.absent, back, now_ms=rules.now_ms)

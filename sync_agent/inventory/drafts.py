@@ -11,7 +11,9 @@ a property as it stands needs one lookup and one conversion.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+import msgspec
 
 from sync_agent.dtdl.registry import ModelRegistry
 from sync_agent.inventory.conversion import converter
@@ -45,8 +47,7 @@ class CompiledRule:
     faults: tuple[RecordDiagnostic, ...]
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(msgspec.Struct, gc=False):
     """An element of one source; ``places`` are its records, ``said`` where later values are from.
 
     ``values`` are by dotted name; those that ``said`` does not list are from the first place.
@@ -56,7 +57,7 @@ class Draft:
     id: str
     rules: tuple[CompiledRule, ...]
     places: list[str]
-    values: dict[str, JsonValue] = field(default_factory=dict)
+    values: dict[str, JsonValue] = msgspec.field(default_factory=dict)
     said: dict[str, str] | None = None
     observed: dict[str, JsonValue] | None = None
     aliases: tuple[str, ...] = ()

@@ -91,6 +91,7 @@ class EdgeMaker:
         id_of = rule.id.filler() if rule.id else None
         ids, twins = self._elements.ids, self._elements.twins
         conditions, start = rule.when, self._owner.relationship_id(f"{rule.name}.")
+        edges, plain = self._edges, set[tuple[str, str]]()
         for record in records:
             attributes = record.attributes
             if conditions and not all(c.holds(attributes) for c in conditions):
@@ -105,11 +106,18 @@ class EdgeMaker:
                 self._incomplete(rule, record, target, "source" if source is None else "id")
                 continue
             source = ids.get(source, source)
-            asked = _Asked(rule, rules, record, (source, start + text), target)
-            if source in twins and target in twins:
-                self._make(asked, twins[source].model, twins[target].model)
-            else:
+            key = (source, start + text)
+            asked = _Asked(rule, rules, record, key, target)
+            if source not in twins or target not in twins:
                 self._waiting.append(asked)
+                continue
+            models = (twins[source].model, twins[target].model)
+            short = source != target and len(key[1]) <= ID_CHARS_MAX
+            if models in plain and short and key not in edges:
+                edge = Relationship(key[1], source, rule.name, target)
+                edges[key] = (edge, record.place, rule.containment)
+            elif self._make(asked, *models) and not rule.properties:
+                plain.add(models)
 
     def finish(self) -> None:
         """Decide on edges with unknown ends, once all records are known; then look for circles."""
@@ -131,11 +139,13 @@ class EdgeMaker:
         self._waiting.clear()
         self._refuse_circles()
         unsound, held = self.held, self.held_twins
-        self.relationships = {
-            key: edge
-            for key, (edge, _, _) in self._edges.items()
-            if key not in unsound and edge.source not in held and edge.target not in held
-        }
+        self.relationships = {key: edge for key, (edge, _, _) in self._edges.items()}
+        if unsound or held:
+            self.relationships = {
+                key: edge
+                for key, edge in self.relationships.items()
+                if key not in unsound and edge.source not in held and edge.target not in held
+            }
         if self.placeholders:
             ends = {
                 end for edge in self.relationships.values() for end in (edge.source, edge.target)
@@ -183,13 +193,13 @@ class EdgeMaker:
         except ValueError:
             return False
 
-    def _make(self, asked: _Asked, source_model: str, target_model: str) -> None:
-        """Make one edge between twins there are."""
+    def _make(self, asked: _Asked, source_model: str, target_model: str) -> bool:
+        """Make one edge between twins there are; tell whether their models let it be."""
         rule, record, key = asked.rule, asked.record, asked.key
         definition = self._declaration(asked, source_model)
         if definition is None:
             self.held.add(key)
-            return
+            return False
         properties = self._properties(asked, definition) if rule.properties else {}
         edge = Relationship(key[1], key[0], rule.name, asked.target, properties)
         if fault := self._fault_of(edge, definition, target_model):
@@ -198,6 +208,7 @@ class EdgeMaker:
         if known is not edge and known != edge:
             message = f"{rule.name} from {key[0]} ({key[1]}) is different at {place}"
             self._fault(record.place, key, message, "keep one of them, or give the rule an id")
+        return not definition.target or self._may_lead_to(definition.target, target_model)
 
     def _leave(self, asked: _Asked) -> None:
         """Hold an edge with an unknown end, and say so unless the reason was said before."""

@@ -118,7 +118,7 @@ def map_sources(readings: Sequence[Reading], registry: ModelRegistry) -> MappedG
     return MappedGraph(
         replace(
             desired,
-            twins={i: t for i, t in twins.twins.items() if i not in held} | edges.placeholders,
+            twins=_without(twins.twins, held) | edges.placeholders,
             relationships=edges.relationships,
             held=held - frozenset(edges.placeholders),
             held_relationships=frozenset(edges.held),
@@ -176,8 +176,7 @@ class _TwinMaker:
         self._merged = merged
         self._checked: set[tuple[str, tuple[str, ...]]] = set()
         self._components: dict[str, Document] = {}
-        self._mark: Document = {}
-        put_at(self._mark, owner.marker, owner.name)
+        self._common: dict[str, Document] = {}
         self.held = set(merged.held)
         self.twins: dict[str, Twin] = {}
         self.observed: dict[str, dict[Path, JsonValue]] = {}
@@ -214,15 +213,16 @@ class _TwinMaker:
             draft = next(d for d in element.drafts if d.model == element.model)
             components = {name: {"$metadata": {}} for name in draft.rules[0].components}
             self._components[element.model] = components
+            self._common[element.model] = common = dict(components)
+            put_at(common, self._owner.marker, self._owner.name)
         root = self._owner.marker[0]
-        flat = all(rule.flat for draft in element.drafts for rule in draft.rules)
-        if root in values or not flat:
+        if root in values or not element.flat:
             properties = _copied(components)
             for name, value in values.items():
                 put_at(properties, tuple(name.split(".")), _copied(value))
             put_at(properties, self._owner.marker, self._owner.name)
         else:  # the same parts in every twin: a million of them are cheap
-            properties = {**components, **values, **self._mark}
+            properties = {**self._common[element.model], **values}
         twin = Twin(element.id, element.model, properties)
         self._check(element, twin, values)
         return twin
@@ -239,7 +239,7 @@ class _TwinMaker:
         for value in values.values():
             if type(value) is str:
                 size += len(value)
-            elif isinstance(value, dict | list):
+            elif type(value) is dict or type(value) is list:
                 size += len(str(value))
         if size > _SURELY_SMALL:
             text = json.dumps(twin.to_document(), ensure_ascii=False)
@@ -270,6 +270,10 @@ def _by_scope(records: Iterable[Record]) -> dict[str, list[Record]]:
     for record in records:
         by_scope[record.kind].append(record)
     return by_scope
+
+
+def _without(twins: dict[str, Twin], held: frozenset[str]) -> dict[str, Twin]:
+    return {id_: twin for id_, twin in twins.items() if id_ not in held} if held else twins
 
 
 def _copied(part: JsonValue) -> JsonValue:

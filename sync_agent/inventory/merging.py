@@ -16,6 +16,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from sync_agent.dtdl.registry import ModelRegistry
 from sync_agent.inventory.drafts import Draft, DraftMaker
 from sync_agent.inventory.record import RecordDiagnostic
@@ -24,8 +26,7 @@ from sync_agent.twins.twin import JsonValue
 NAMES_SHOWN = 4
 
 
-@dataclass(slots=True)
-class Element:
+class Element(msgspec.Struct, gc=False):
     """One element as all sources together have it: its id, model and drafts, first source first."""
 
     id: str
@@ -49,6 +50,14 @@ class Element:
                 if name not in values or rank > said[name]:
                     values[name], said[name] = value, rank
         return values
+
+    @property
+    def flat(self) -> bool:
+        """Tell whether none of its values is inside another, by its rules."""
+        drafts = self.drafts
+        if len(drafts) == 1 and len(drafts[0].rules) == 1:
+            return drafts[0].rules[0].flat
+        return all(rule.flat for draft in drafts for rule in draft.rules)
 
     def observed(self) -> dict[str, JsonValue]:
         """Return what is only compared."""

@@ -102,38 +102,42 @@ def _foreign(desired: DesiredGraph, observed: TwinGraph) -> Iterator[str]:
             yield id_
 
 
-def _managed_paths(desired: DesiredGraph) -> dict[str, tuple[Path, ...]]:
-    """Return what the inventory has the say over, by model; the owner's mark is always in it."""
-    mark = desired.owner.marker
-    return {
-        model: (mark, *(p for p, by in owned.items() if by is Ownership.MANAGED and p != mark))
-        for model, owned in desired.ownership.items()
-    }
+_Managed = tuple[tuple[str, ...], tuple[Path, ...]]
+"""What the inventory has the say over: names at the root, and paths to what is inside something."""
 
 
-def _as_wanted(twin: Twin, document: Document, paths: tuple[Path, ...]) -> bool:
+def _managed_by_model(desired: DesiredGraph) -> dict[str, _Managed]:
+    """Return what is managed of each model; the owner's mark is always in it."""
+    managed = {}
+    for model, owned in desired.ownership.items():
+        paths = {desired.owner.marker: None}
+        paths |= {path: None for path, by in owned.items() if by is Ownership.MANAGED}
+        names = tuple(path[0] for path in paths if len(path) == 1)
+        managed[model] = (names, tuple(path for path in paths if len(path) > 1))
+    return managed
+
+
+def _as_wanted(twin: Twin, document: Document, managed: _Managed) -> bool:
     """Tell whether an existing twin is as wanted, without saying what is not."""
     model = (document.get("$metadata") or {}).get("$model", "")
     if model != twin.model and not _is_model(model, twin.model):
         return False
     properties = twin.properties
-    for path in paths:
-        if len(path) == 1:
-            before, after = document.get(path[0]), properties.get(path[0])
-        else:
-            before, after = value_at(document, path), value_at(properties, path)
-        if before is after or (before == after and type(before) is str):
+    names, paths = managed
+    for name in names:
+        before, after = document.get(name), properties.get(name)
+        if before is after or (type(before) is str and before == after):
             continue
         if not same(before, after):
             return False
-    return True
+    return all(same(value_at(document, path), value_at(properties, path)) for path in paths)
 
 
 def _wanted_twins(
     desired: DesiredGraph, observed: TwinGraph, foreign: set[str]
 ) -> Iterator[Change]:
     """Yield the changes of twins that are wanted; note in ``foreign`` which are not ours."""
-    managed = _managed_paths(desired)
+    managed = _managed_by_model(desired)
     for id_, twin in desired.twins.items():
         document = observed.twin(id_)
         if document is None:

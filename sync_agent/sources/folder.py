@@ -5,15 +5,20 @@ pattern fits (``*.graphml#edges``). It was read whole when every line of each of
 file that is not there, is no text or cannot be opened leaves a gap, and the others are read all the
 same. Only files inside the folder are read: a link that leads out of it is a fault.
 
+A source that is kept reads a file again only when its size, its times or the file itself are not
+what they were; one that was written less than ``SETTLED_S`` ago always, because times are coarse.
+
 Bounds: ``RECORDS_MAX`` a folder, ``FILES_MAX`` a pattern; those of each kind of file are in its own
-module. Memory is that of the records.
+module. Memory is that of the records; up to ``KEPT_MAX`` of them stay for the next reading.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from os.path import realpath
 from pathlib import Path
@@ -26,16 +31,22 @@ from sync_agent.inventory.rules_file import nearest
 from sync_agent.sources.csv_file import CsvFile
 from sync_agent.sources.graphml_file import PARTS, GraphmlFile
 from sync_agent.sources.json_lines import JsonFile, JsonLinesFile
+from sync_agent.twins.collector import collector_resting
 
 RECORDS_MAX = 5_000_000
 FILES_MAX = 10_000
+KEPT_MAX = 250_000
+SETTLED_S = 2.0
 _WILD = "*?["
+
+Stamp = tuple[int, int, int, int]
 
 
 class _File(Protocol):
     """A file of any kind while it is read."""
 
     path: Path
+    digest: hashlib._Hash
     open: bool
     columns: tuple[str, ...]
     faults: list[RecordDiagnostic]
@@ -45,12 +56,29 @@ class _File(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _ReadFile:
+    """What a file gave as part of a scope, and what told it from others then."""
+
+    stamp: Stamp | None
+    records: tuple[Record, ...]
+    columns: tuple[str, ...]
+    faults: tuple[RecordDiagnostic, ...]
+    digest: bytes
+    open: bool
+
+
+Kept = dict[tuple[str, str], _ReadFile]
+"""What files gave, by scope and name."""
+
+
 class FolderSource:
     """One folder of files (port ``InventorySource``); files are read in a thread."""
 
     def __init__(self, folder: Path) -> None:
         """Prepare; nothing is read yet."""
         self._folder = folder
+        self._kept: Kept = {}
 
     async def check(self) -> str:
         """Return how many files there are.
@@ -67,14 +95,14 @@ class FolderSource:
         Raises:
             InputError: a scope is of no known kind, or there is too much.
         """
-        return await asyncio.to_thread(read_folder, self._folder, scopes)
+        return await asyncio.to_thread(read_folder, self._folder, scopes, self._kept)
 
     async def close(self) -> None:
         """Do nothing: files are closed as soon as they are read."""
 
 
-def read_folder(folder: Path, scopes: Sequence[str]) -> SourceRead:
-    """Read these scopes of a folder.
+def read_folder(folder: Path, scopes: Sequence[str], kept: Kept | None = None) -> SourceRead:
+    """Read these scopes of a folder; files that are as they were when ``kept`` are not read again.
 
     A folder, a file or a line that cannot be read is a diagnostic, and a gap in the coverage.
 
@@ -85,7 +113,14 @@ def read_folder(folder: Path, scopes: Sequence[str]) -> SourceRead:
         names = _names(folder)
     except InputError as error:
         return _nothing(scopes, error)
+    with collector_resting():
+        return _read(folder, names, scopes, {} if kept is None else kept)
+
+
+def _read(folder: Path, names: Sequence[str], scopes: Sequence[str], kept: Kept) -> SourceRead:
     digest = hashlib.sha256()
+    before = dict(kept)
+    kept.clear()
     records: list[Record] = []
     coverage: list[Coverage] = []
     columns: dict[str, tuple[str, ...]] = {}
@@ -95,21 +130,22 @@ def read_folder(folder: Path, scopes: Sequence[str]) -> SourceRead:
         digest.update(f"{scope}\n".encode())
         faults: list[RecordDiagnostic] = []
         seen: dict[str, None] = {}
-        files = _files(folder, names, scope, digest)
+        files = _files(folder, names, scope)
         if not files:
             faults.append(_none_fits(folder, scope))
             opened.add(scope)
         for file in files:
-            try:
-                _take(file, folder, records)
-            except _TooMuchError:
-                raise
-            except InputError as error:
-                file.faults.append(RecordDiagnostic.of(error))
-                opened.add(scope)
-            faults += file.faults
-            seen.update(dict.fromkeys(file.columns))
-            if file.open:
+            key = (scope, file.path.name)
+            read = _as_kept(before.get(key), file.path)
+            if read is None:
+                read = _read_file(file, folder, RECORDS_MAX - len(records))
+            records += read.records
+            if len(records) <= KEPT_MAX:
+                kept[key] = read
+            digest.update(read.digest)
+            faults += read.faults
+            seen.update(dict.fromkeys(read.columns))
+            if read.open:
                 opened.add(scope)
         columns[scope] = tuple(seen)
         coverage.append(Coverage(scope, not faults, str(faults[0]) if faults else ""))
@@ -140,23 +176,55 @@ def _names(folder: Path) -> list[str]:
     )
 
 
-def _take(file: _File, folder: Path, records: list[Record]) -> None:
-    """Add a file's records to those of the folder.
+def _read_file(file: _File, folder: Path, most: int) -> _ReadFile:
+    """Read a file; where it cannot be read, or not to its end, what came before stays.
 
     Raises:
-        InputError: it cannot be read, or not to its end; what came before stays.
+        _TooMuchError: it has more than ``most`` records.
     """
-    path = file.path
+    stamp = _stamp(file.path)
+    records: list[Record] = []
     try:
-        _refuse_odd(path, folder)
-        for record in file.records():
+        for record in _records(file, folder):
             records.append(record)
-            if len(records) > RECORDS_MAX:
+            if len(records) > most:
                 raise _TooMuchError(
                     f"has more than {RECORDS_MAX:,} records",
                     place=str(folder),
                     remedy="split it into several sources",
                 )
+    except _TooMuchError:
+        raise
+    except InputError as error:
+        file.faults.append(RecordDiagnostic.of(error))
+        file.open = True
+    faults = tuple(file.faults)
+    return _ReadFile(stamp, tuple(records), file.columns, faults, file.digest.digest(), file.open)
+
+
+def _as_kept(known: _ReadFile | None, path: Path) -> _ReadFile | None:
+    """Return what a file gave the last time if it is still that file."""
+    if known is None or known.stamp is None or known.stamp != _stamp(path):
+        return None
+    return known
+
+
+def _stamp(path: Path) -> Stamp | None:
+    """Return what changes when a file is written, None where that might not be seen."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None  # reading it says why
+    if time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns) < SETTLED_S * 1e9:
+        return None
+    return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def _records(file: _File, folder: Path) -> Iterator[Record]:
+    path = file.path
+    try:
+        _refuse_odd(path, folder)
+        yield from file.records()
     except FileNotFoundError:
         alike = [Path(name).stem for name in _names(folder) if Path(name).suffix == path.suffix]
         hint = nearest(path.stem, alike).replace("?", f"{path.suffix}?")
@@ -207,7 +275,7 @@ def _nothing(scopes: Sequence[str], error: InputError) -> SourceRead:
     )
 
 
-def _files(folder: Path, names: Sequence[str], scope: str, digest: hashlib._Hash) -> list[_File]:
+def _files(folder: Path, names: Sequence[str], scope: str) -> list[_File]:
     """Return the files of a scope, in order of their names.
 
     Raises:
@@ -223,10 +291,11 @@ def _files(folder: Path, names: Sequence[str], scope: str, digest: hashlib._Hash
                 place=str(folder),
                 remedy="put several networks into one file, or split the folder",
             )
-    return [_file(folder / name, scope, part, digest) for name in found]
+    return [_file(folder / name, scope, part) for name in found]
 
 
-def _file(path: Path, scope: str, part: str, digest: hashlib._Hash) -> _File:
+def _file(path: Path, scope: str, part: str) -> _File:
+    digest = hashlib.sha256()
     match path.suffix.lower(), part:
         case ((".csv" | ".tsv"), ""):
             return CsvFile(path, scope, digest)

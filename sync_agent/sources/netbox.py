@@ -107,6 +107,7 @@ class NetBoxSource:
         self._full_every_s = full_every_s
         self._clock_s = clock_s
         self._lists: dict[str, _List] = {}
+        self._read: tuple[tuple[str, ...], SourceRead] | None = None
 
     async def check(self) -> str:
         """Return which NetBox answered.
@@ -132,6 +133,7 @@ class NetBoxSource:
             ServiceError: not one list could be begun.
         """
         needed = self._needed(scopes)
+        before = {kind: self._lists.get(kind) for kind in needed}
         turns = asyncio.Semaphore(LISTS_AT_ONCE)
         refused: list[SyncAgentError] = []
 
@@ -156,7 +158,10 @@ class NetBoxSource:
             and not any(self._lists[kind].objects for kind in needed)
         ):
             raise faults[0]
-        return self._as_read(scopes, needed)
+        same = all(self._lists[kind] is before[kind] for kind in needed)
+        if self._read is None or not same or self._read[0] != tuple(scopes):
+            self._read = (tuple(scopes), self._as_read(scopes, needed))
+        return self._read[1]
 
     async def close(self) -> None:
         """Release connections."""
@@ -194,7 +199,10 @@ class NetBoxSource:
         return fresh
 
     async def _changed(self, kind: str, known: _List) -> _List | None:
-        """Return the known list with what changed since, None where it has to be read in full."""
+        """Return the known list with what changed since, None where it has to be read in full.
+
+        It is the same object where nothing changed: the newest are among those that are asked for.
+        """
         changed = await self._listed(kind, {"last_updated__gte": _since(known.newest)})
         if changed.fault is not None:
             return None
@@ -205,6 +213,8 @@ class NetBoxSource:
             return None
         if _count(answer.body) != len(objects):
             return None
+        if objects == known.objects:
+            return known
         newest = max(known.newest, changed.newest)
         return _List(objects, newest=newest, full_at_s=known.full_at_s)
 
