@@ -212,3 +212,18 @@ async def test_rules_about_what_is_not_there_are_named(tmp_path: Path) -> None:
     assert [str(d).partition("rules.toml: ")[2] for d in idle.diagnostics] == [
         "rule 1 (power) is about dtmi:telecom:transport:Modem;1, which is not there"
     ]
+
+
+async def test_what_sources_gave_as_before_is_not_mapped_again(tmp_path: Path) -> None:
+    (tmp_path / "dcim.toml").write_text(DCIM)
+    async with serving(InventoryServer({"devices": [BOX]})) as server:
+        registry = telecom()
+        async with InventoryReader.of(settings_of(tmp_path, server.url)) as reader:
+            first = await reader.read(registry)
+            assert await reader.read(registry) is first
+            (tmp_path / "nodes.csv").write_text("id,serial,softwareVersion\nne-1,77,7.3\n")
+            second = await reader.read(registry)
+            assert second.graph.twins["device-5"].properties["softwareVersion"] == "7.3"
+            (tmp_path / "ems.toml").write_text(EMS.replace("softwareVersion", "serial"))
+            assert await reader.read(registry) is not second
+            assert await reader.read(telecom()) is not second

@@ -10,6 +10,7 @@ import pytest
 
 from sync_agent.errors import InputError
 from sync_agent.inventory.record import SourceRead
+from sync_agent.sources import folder as folder_module
 from sync_agent.sources import json_lines
 from sync_agent.sources.folder import FolderSource, read_folder
 from tests.unit.sources.test_graphml_file import GRAPHML
@@ -238,3 +239,32 @@ async def test_a_folder_is_a_source(tmp_path: Path) -> None:
     await source.close()
     with pytest.raises(InputError, match="is not a folder"):
         await FolderSource(tmp_path / "x").check()
+
+
+async def test_a_file_that_did_not_change_is_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_module, "SETTLED_S", 0)
+    (tmp_path / "a.csv").write_text("id\nA\n")
+    (tmp_path / "b.csv").write_text("id\nB\n")
+    source = FolderSource(tmp_path)
+    first = await source.read(["a.csv", "b.csv"])
+    (tmp_path / "b.csv").write_text("id\nC\n")
+    second = await source.read(["a.csv", "b.csv"])
+    assert second.records[0] is first.records[0]
+    assert second.records[1].attributes == {"id": "C"}
+    assert second.digest != first.digest
+    assert second == read_folder(tmp_path, ["a.csv", "b.csv"])
+
+
+async def test_a_file_written_a_moment_ago_is_read_again_whatever_its_times(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("id\nA\n")
+    source = FolderSource(tmp_path)
+    await source.read(["a.csv"])
+    times = (path.stat().st_atime_ns, path.stat().st_mtime_ns)
+    path.write_text("id\nB\n")
+    os.utime(path, ns=times)
+    assert (await source.read(["a.csv"])).records[0].attributes == {"id": "B"}
