@@ -22,12 +22,13 @@ from sync_agent.inventory.record import RecordDiagnostic
 from sync_agent.ports.twin_store import TwinService
 from sync_agent.reconcile.plan import Plan
 
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A plan, what it was made from, and what of the input could not be used for it.
 
-    Where it is not ``whole``, not all twins were read for it, and ``desired`` may have only the part
-    of the graph that was looked at.
+    Where it is not ``whole``, not all twins were read for it, and ``desired`` may have only the
+    part of the graph that was looked at.
     """
 
     plan: Plan

@@ -140,7 +140,8 @@ class Reconciler:
                 journal.mark_absent(plan.absent, back, now_ms=rules.now_ms)
         if managed is None:
             return plan
-        return replace(plan, managed=sum(managed.values()), managed_of=dict(sorted(managed.items())))
+        counted = dict(sorted(managed.items()))
+        return replace(plan, managed=sum(counted.values()), managed_of=counted)
 
     async def no_job_at_work(self) -> None:
         """Wait for import jobs of other runs: who reads the twins meanwhile sees half of them.
