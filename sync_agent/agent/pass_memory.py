@@ -65,6 +65,7 @@ class PassMemory:
         """
         wanted, self._wanted = self._wanted, None  # in case this does not come to its end
         snapshot = self._snapshot_of(desired.graph)
+        await self._reconciler.no_job_at_work()
         moved = await snapshot.refresh(service, desired.graph)
         part = None
         if moved is not None and wanted is not None and all(c.complete for c in desired.coverage):
