@@ -16,6 +16,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from msgspec import structs
+
 from sync_agent.agent.apply_change import CONSISTENCY_S, OnConflict
 from sync_agent.agent.apply_plan import Begun, Failure, Progress, Skipped
 from sync_agent.agent.import_jobs import Ended, ImportWork
@@ -188,9 +190,9 @@ class _Load:
                 continue
             etag = document.get("$etag") or ""
             if change.twin is not None:
-                made = replace(change, twin=replace(change.twin, etag=etag))
+                made = replace(change, twin=structs.replace(change.twin, etag=etag))
             else:
-                made = replace(change, relationship=replace(change.edge, etag=etag))
+                made = replace(change, relationship=structs.replace(change.edge, etag=etag))
             self._note(number, "done")
             result.applied[Action.CREATE] += 1
             result.changed.update(change.twins[:1])

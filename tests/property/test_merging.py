@@ -9,6 +9,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from sync_agent.inventory.mapping import MappedGraph, Reading
 from tests.telecom_mapping import DEVICE, ROUTER, SITE, edge_rule, mapped, reading, twin_rule
@@ -113,7 +114,7 @@ def test_where_ids_agree_and_precedence_decides_the_order_of_sources_does_not_ma
             one,
             coverage=None,
             records=[
-                replace(record, attributes={**record.attributes, "serial": ""})
+                structs.replace(record, attributes={**record.attributes, "serial": ""})
                 for record in one.records
                 if record.attributes["id"]
             ],

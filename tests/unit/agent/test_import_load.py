@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from sync_agent.agent import apply_change, import_jobs, import_load, observe
 from sync_agent.agent.apply_change import OnConflict
