@@ -101,6 +101,7 @@ class Pacer:
         self._under_way_of_all = 0
         self._weights: dict[str, float] = {}
         self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at_s = float("inf")
 
     def gate(self, party: str, *, weight: float = 1.0) -> PartyGate:
         """Return the gate of one party; ``weight`` is its share where several wait."""
@@ -183,16 +184,17 @@ class Pacer:
         self._set_alarm(soonest)
 
     def _set_alarm(self, at_s: float) -> None:
+        if self._alarm_at_s == at_s:
+            return
         if self._alarm is not None:
-            if self._alarm.when() == at_s and not self._alarm.cancelled():
-                return
             self._alarm.cancel()
             self._alarm = None
+        self._alarm_at_s = at_s
         if at_s < float("inf"):
             self._alarm = asyncio.get_running_loop().call_at(at_s, self._ring)
 
     def _ring(self) -> None:
-        self._alarm = None
+        self._alarm, self._alarm_at_s = None, float("inf")
         self._serve()
 
     def _precedence(self, request: _Request) -> tuple[float, float]:

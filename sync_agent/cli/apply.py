@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -50,7 +49,7 @@ def apply(
     settings = context.settings(
         ctx, {"inventory.source": source, "inventory.mapping": mapping, "adt.url": target}
     )
-    raise typer.Exit(asyncio.run(_apply(settings, file, on_conflict, output)))
+    raise typer.Exit(context.run(_apply(settings, file, on_conflict, output)))
 
 
 async def _apply(settings: Settings, path: Path, on_conflict: str, output: Output) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,7 +28,7 @@ _COLUMNS = (
 def degraded(ctx: typer.Context, output: context.OutputOption = Output.TABLE) -> None:
     """List what is degraded, critical or down: since when, how badly and why, the worst first."""
     settings = context.settings(ctx)
-    twins, more = asyncio.run(reading.read_rows(settings, QUERY, ROWS_MAX))
+    twins, more = context.run(reading.read_rows(settings, QUERY, ROWS_MAX))
     rows = sorted(map(_row, twins), key=_badness)
     if rows or output is Output.JSON:
         print_rows(rows, _COLUMNS, output=output)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sync_agent.cli import context
 from sync_agent.cli.context import OutputOption
 from sync_agent.report.output import (
     STATE_STYLES,
@@ -76,7 +77,7 @@ def demo(
     kept = False
     signals: list[int] = []
     try:
-        kept = asyncio.run(
+        kept = context.run(
             _run(folder, signals, keep=keep, seed=seed, elements=elements, output=output)
         )
     except asyncio.CancelledError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -41,7 +40,7 @@ def drift(
         raise typer.BadParameter("--accept and --revert exclude each other")
     settings = context.settings(ctx)
     do = "accept" if accept else "revert" if revert else ""
-    raise typer.Exit(asyncio.run(_drift(settings, owner, do, output)))
+    raise typer.Exit(context.run(_drift(settings, owner, do, output)))
 
 
 async def _drift(settings: Settings, name: str | None, do: str, output: Output) -> int:

@@ -48,7 +48,7 @@ def explorer(
             f"--upstream {upstream} is no address", remedy="write http://localhost:3000"
         )
     settings = context.settings(ctx, {"adt.url": url})
-    asyncio.run(_serve(settings, folder, upstream, port))
+    context.run(_serve(settings, folder, upstream, port))
 
 
 async def _serve(settings: Settings, folder: Path | None, upstream: str | None, port: int) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sync_agent.cli import context
 from sync_agent.cli.context import OutputOption
 from sync_agent.cli.context import settings as load_settings
 from sync_agent.errors import (
@@ -92,9 +93,9 @@ def migrate(
     chosen = (pair[0], pair[1]) if pair else None
     folder = journal or settings.state.path.parent / "migrations"
     if undo is not None:
-        raise typer.Exit(asyncio.run(_undo(settings, undo, yes=yes, output=output)))
+        raise typer.Exit(context.run(_undo(settings, undo, yes=yes, output=output)))
     work = _migrate(settings, chosen, rules, folder, each=each, yes=yes, output=output)
-    raise typer.Exit(asyncio.run(work))
+    raise typer.Exit(context.run(work))
 
 
 async def _migrate(

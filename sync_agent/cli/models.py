@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sync_agent.cli import model_migration
+from sync_agent.cli import context, model_migration
 from sync_agent.cli.context import OutputOption
 from sync_agent.cli.context import settings as load_settings
 from sync_agent.cli.reading import reading
@@ -112,7 +111,7 @@ def plan(
     with other content.
     """
     settings = load_settings(ctx, {"models.path": path})
-    raise typer.Exit(asyncio.run(_plan(settings, output)))
+    raise typer.Exit(context.run(_plan(settings, output)))
 
 
 async def _plan(settings: Settings, output: Output) -> int:
@@ -137,7 +136,7 @@ def apply(
     Exit code 0: nothing (left) to do; 2: models are to be deployed; 1: error.
     """
     settings = load_settings(ctx, {"models.path": path})
-    raise typer.Exit(asyncio.run(_apply(settings, yes=yes, output=output)))
+    raise typer.Exit(context.run(_apply(settings, yes=yes, output=output)))
 
 
 async def _apply(settings: Settings, *, yes: bool, output: Output) -> int:
@@ -219,7 +218,7 @@ def diff(
     difference; 2: differences; 1: error.
     """
     settings = load_settings(ctx, {"models.path": path})
-    raise typer.Exit(asyncio.run(_diff(settings, against, output)))
+    raise typer.Exit(context.run(_diff(settings, against, output)))
 
 
 async def _diff(settings: Settings, against: Path | None, output: Output) -> int:
@@ -268,7 +267,7 @@ def delete(
     """
     settings = load_settings(ctx)
     work = _delete(settings, model, only_decommission=only_decommission, yes=yes, output=output)
-    raise typer.Exit(asyncio.run(work))
+    raise typer.Exit(context.run(work))
 
 
 async def _delete(

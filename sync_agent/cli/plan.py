@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -45,7 +44,7 @@ def plan(
     settings = context.settings(
         ctx, {"inventory.source": source, "inventory.mapping": mapping, "adt.url": target}
     )
-    raise typer.Exit(asyncio.run(_plan(settings, out, html, keep_going=keep_going, output=output)))
+    raise typer.Exit(context.run(_plan(settings, out, html, keep_going=keep_going, output=output)))
 
 
 async def _plan(

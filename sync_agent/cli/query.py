@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -32,7 +31,7 @@ def query(
     has 1,000 rows unless --limit says otherwise.
     """
     most = limit or (JSON_ROWS_MAX if output is Output.JSON else TABLE_ROWS)
-    rows, more = asyncio.run(reading.read_rows(context.settings(ctx), text, most))
+    rows, more = context.run(reading.read_rows(context.settings(ctx), text, most))
     if output is Output.JSON:
         print_rows(rows, (), output=output)
     elif rows:

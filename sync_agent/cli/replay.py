@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sync_agent.cli import context
 from sync_agent.cli.context import OutputOption
 from sync_agent.cli.context import settings as load_settings
 from sync_agent.errors import SettingsError
@@ -64,7 +64,7 @@ def replay(
         tuple(value) if value else chosen.values,
     )
     samples = read_recording(file, chosen)
-    sent = asyncio.run(_send(settings, samples, times, rows_per_event))
+    sent = context.run(_send(settings, samples, times, rows_per_event))
     if output is Output.JSON:
         print_line(to_json({"rows": sent.rows, "events": sent.events}).replace("\n", ""))
     else:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sync_agent.cli import context
 from sync_agent.cli.context import settings as load_settings
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def run(
     SIGTERM or Ctrl-C drains: the batch under way is written, positions are stored, exit code 0.
     """
     overrides = {"adt.url": adt_url, "state.path": state}
-    asyncio.run(_run(load_settings(ctx, overrides)))
+    context.run(_run(load_settings(ctx, overrides)))
 
 
 async def _run(settings: Settings) -> None:

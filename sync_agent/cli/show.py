@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,7 +36,7 @@ def show(
     output: context.OutputOption = Output.TABLE,
 ) -> None:
     """Show one element: properties with their times, health, relationships in both directions."""
-    found = asyncio.run(_read(context.settings(ctx), element))
+    found = context.run(_read(context.settings(ctx), element))
     if output is Output.JSON:
         print_fields(found, output=output)
         return

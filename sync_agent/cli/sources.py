@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,7 +50,7 @@ def sources(
     from sync_agent.agent.source_check import check_sources
 
     settings = context.settings(ctx, {"inventory.source": source, "inventory.mapping": mapping})
-    checked = asyncio.run(check_sources(settings, read=read))
+    checked = context.run(check_sources(settings, read=read))
     if read:
         print_rows(_scope_rows(checked, output), _SCOPES, output=output)
     else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sync_agent.cli import stub_control
+from sync_agent.cli import context, stub_control
 from sync_agent.cli.context import OutputOption
 from sync_agent.errors import InputError, SettingsError
 from sync_agent.report.output import Output, print_line
@@ -125,7 +125,7 @@ def serve(
         faults=_profile(faults, strict=strict_limits),
         tls=_certificate(data_dir, tls_certificate, tls_key, wanted=tls),
     )
-    asyncio.run(_serve(options, output))
+    context.run(_serve(options, output))
 
 
 async def _serve(options: StubOptions, output: Output) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,7 +36,7 @@ def sync(
     do; 2: changes are pending; 1: error.
     """
     settings = context.settings(ctx, {"inventory.source": source, "inventory.mapping": mapping})
-    raise typer.Exit(asyncio.run(_sync(settings, yes=yes, keep_going=keep_going, output=output)))
+    raise typer.Exit(context.run(_sync(settings, yes=yes, keep_going=keep_going, output=output)))
 
 
 async def _sync(settings: Settings, *, yes: bool, keep_going: bool, output: Output) -> int:

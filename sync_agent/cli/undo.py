@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -30,7 +29,7 @@ def undo(
     changes are pending; 1: error.
     """
     settings = context.settings(ctx)
-    raise typer.Exit(asyncio.run(_undo(settings, run, yes=yes, output=output)))
+    raise typer.Exit(context.run(_undo(settings, run, yes=yes, output=output)))
 
 
 async def _undo(settings: Settings, run: int, *, yes: bool, output: Output) -> int:

@@ -25,6 +25,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import uvloop
 
 from sync_agent.agent.apply_plan import ApplyResult
 from sync_agent.agent.desired_graph import Desired
@@ -53,6 +54,12 @@ PATCH = ("DigitalTwins_Update", "DigitalTwins_UpdateRelationship")
 SCOPES = [Coverage(scope, True) for scope in ("sites.csv", "routers.csv", "links.csv")]
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(3_600)]
+
+
+@pytest.fixture
+def event_loop_policy() -> uvloop.EventLoopPolicy:
+    """The loop the agent runs on."""
+    return uvloop.EventLoopPolicy()
 
 
 @pytest.fixture
