@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sync_agent.agent.settings_text import SettingRow, section_summaries, setting_rows, table_rows
 from sync_agent.cli.main import COMMANDS, build, load_command
+from sync_agent.settings.text import SettingRow, section_summaries, setting_rows, table_rows
 from tools import stub_matrix
 from tools.ontology_pages import pages
 

@@ -14,10 +14,8 @@ import structlog
 from sync_agent.agent.desired_graph import InventoryReader
 from sync_agent.agent.inventory_loop import InventoryLoop
 from sync_agent.agent.inventory_pass import Inventory
-from sync_agent.agent.pace import Pacer
 from sync_agent.agent.policy import reconciler_of
 from sync_agent.agent.runtime import Agent, Clock, Pace, Rules
-from sync_agent.agent.settings import EventHubSettings, Settings, required
 from sync_agent.agent.state import StateStore
 from sync_agent.agent.twin_service import quotas_of, twin_store
 from sync_agent.azure.event_hub import HubAddress, HubReceiver, HubSender
@@ -25,6 +23,8 @@ from sync_agent.azure.identity import credential_for
 from sync_agent.errors import SettingsError
 from sync_agent.health.flag import parse_flags
 from sync_agent.health.profile import Profiles
+from sync_agent.runs.pace import Pacer
+from sync_agent.settings.settings import EventHubSettings, Settings, required
 from sync_agent.sources.text_file import read_text
 from sync_agent.telemetry.binding import parse_bindings
 

@@ -20,7 +20,6 @@ import sync_agent.sample
 from sync_agent.agent.compose import hub_sender
 from sync_agent.agent.rehearsal import Rehearsal, StubPlace
 from sync_agent.agent.replay import replay
-from sync_agent.agent.settings import Settings, load_settings
 from sync_agent.agent.twin_service import paced_twins
 from sync_agent.sample.detection import Detection, StateChange, compare
 from sync_agent.sample.faults import Scenario, make_scenario
@@ -28,6 +27,7 @@ from sync_agent.sample.hour import Report, report_count, sample_hour
 from sync_agent.sample.network import SampleNetwork
 from sync_agent.sample.operator import build_network
 from sync_agent.sample.tables import csv_files
+from sync_agent.settings.settings import Settings, load_settings
 from sync_agent.telemetry.sample import Sample
 from sync_agent.telemetry.tally import Tally
 from sync_agent.twins.twin import Document

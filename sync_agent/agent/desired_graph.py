@@ -19,12 +19,11 @@ from pathlib import Path
 from typing import Self
 
 from sync_agent.agent.inventory_sources import NamedSource, sources_of
-from sync_agent.agent.settings import Settings
 from sync_agent.dependency.derive import with_derived
 from sync_agent.dependency.rules import DependencyRules
 from sync_agent.dtdl.registry import ModelRegistry
 from sync_agent.errors import InputError, ServiceError, SyncAgentError
-from sync_agent.inventory.desired import DesiredGraph
+from sync_agent.inventory.desired import Desired
 from sync_agent.inventory.mapping import (
     MappedGraph,
     Mapping,
@@ -34,23 +33,9 @@ from sync_agent.inventory.mapping import (
     parse_mapping,
 )
 from sync_agent.inventory.record import Coverage, RecordDiagnostic, SourceRead
+from sync_agent.settings.settings import Settings
 from sync_agent.sources.text_file import read_text
 from sync_agent.twins.collector import collector_resting
-
-
-@dataclass(frozen=True, slots=True)
-class Desired:
-    """What one reading of the inventory gave.
-
-    ``coverage`` includes the gaps that unusable records left, ``digest`` is the same for the same
-    content and mapping, ``records`` counts what was read.
-    """
-
-    graph: DesiredGraph
-    coverage: tuple[Coverage, ...]
-    digest: str
-    records: int
-    diagnostics: tuple[RecordDiagnostic, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

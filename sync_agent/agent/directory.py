@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from sync_agent.agent.bounded import each
 from sync_agent.ports.twin_store import TwinReader
+from sync_agent.runs.bounded import each
 from sync_agent.telemetry.coalesce import Reading
 from sync_agent.twins.time import parse_time_ms
 from sync_agent.twins.twin import JsonValue, Twin

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sync_agent.agent.settings import Settings, required
 from sync_agent.azure.identity import adt_token, credential_for
 from sync_agent.errors import SettingsError
 from sync_agent.explorer.server import ExplorerOptions, ExplorerServer, is_loopback
+from sync_agent.settings.settings import Settings, required
 
 
 @asynccontextmanager

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from sync_agent.agent.bounded import each
 from sync_agent.agent.directory import TwinDirectory
 from sync_agent.agent.state import HealthRecord, StateStore
 from sync_agent.errors import NotFoundError, ServiceError
 from sync_agent.ports.twin_store import TwinWriter
+from sync_agent.runs.bounded import each
 from sync_agent.twins.twin import Document, JsonValue
 
 BATCH_MAX = 2_000

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from sync_agent.agent.settings import Settings
 from sync_agent.agent.twin_service import twin_store
 from sync_agent.azure.import_job import AzureImportJobs
 from sync_agent.ports.import_job import ImportService
+from sync_agent.settings.settings import Settings
 
 
 @asynccontextmanager

@@ -10,17 +10,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
-from sync_agent.agent.apply_plan import ApplyResult, Progress
-from sync_agent.agent.desired_graph import Desired, read_desired
-from sync_agent.agent.import_jobs import Say, silent
-from sync_agent.agent.observe import deployed_models
+from sync_agent.agent.desired_graph import read_desired
 from sync_agent.agent.policy import reconciler_of
-from sync_agent.agent.reconciler import Reconciler
-from sync_agent.agent.settings import Settings, required
 from sync_agent.dtdl.registry import ModelRegistry
+from sync_agent.inventory.desired import Desired
 from sync_agent.inventory.record import RecordDiagnostic
 from sync_agent.ports.twin_store import TwinService
 from sync_agent.reconcile.plan import Plan
+from sync_agent.runs.apply_plan import ApplyResult, Progress
+from sync_agent.runs.import_jobs import Say, silent
+from sync_agent.runs.observe import deployed_models
+from sync_agent.runs.reconciler import Reconciler
+from sync_agent.settings.settings import Settings, required
 
 
 @dataclass(frozen=True, slots=True)

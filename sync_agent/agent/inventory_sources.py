@@ -12,14 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from sync_agent.agent.settings import InventorySettings, SourceSettings, required
-from sync_agent.agent.shipped import shipped_default
 from sync_agent.azure.event_hub import HubAddress, HubReceiver
 from sync_agent.azure.identity import credential_for
 from sync_agent.azure.twin_store import AzureTwinStore
 from sync_agent.errors import SettingsError
 from sync_agent.ports.events import EventReceiver
 from sync_agent.ports.inventory_source import InventorySource
+from sync_agent.settings.settings import InventorySettings, SourceSettings, required
+from sync_agent.settings.shipped import shipped_default
 from sync_agent.sources.event_log import EventLog
 from sync_agent.sources.folder import FolderSource
 from sync_agent.sources.http_client import (

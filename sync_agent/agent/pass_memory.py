@@ -11,17 +11,16 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from sync_agent.agent.desired_graph import Desired
 from sync_agent.agent.inventory_pass import Prepared
-from sync_agent.agent.reconciler import Reconciler
 from sync_agent.agent.twin_snapshot import TwinSnapshot
 from sync_agent.dtdl.parse import parse_models
 from sync_agent.dtdl.registry import ModelRegistry
-from sync_agent.inventory.desired import DesiredGraph
+from sync_agent.inventory.desired import Desired, DesiredGraph
 from sync_agent.ports.twin_store import ModelStore, TwinReader, TwinService
 from sync_agent.reconcile.change import Action, Change
 from sync_agent.reconcile.part import Touched, changed_between, part_of, standing_out
 from sync_agent.reconcile.plan import make_plan
+from sync_agent.runs.reconciler import Reconciler
 from sync_agent.twins.graph import TwinGraph
 
 

@@ -7,12 +7,12 @@ import socket
 import time
 from functools import partial
 
-from sync_agent.agent.import_jobs import ImportAccess, Say, silent
 from sync_agent.agent.import_service import import_service
-from sync_agent.agent.reconciler import Policy, Reconciler
-from sync_agent.agent.settings import Settings, required
 from sync_agent.reconcile.cost import Rates
 from sync_agent.reconcile.guard import GuardLimits
+from sync_agent.runs.import_jobs import ImportAccess, Say, silent
+from sync_agent.runs.reconciler import Policy, Reconciler
+from sync_agent.settings.settings import Settings, required
 
 
 def reconciler_of(settings: Settings, say: Say = silent) -> Reconciler:

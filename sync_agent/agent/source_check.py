@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from sync_agent.agent.desired_graph import read_mapping
 from sync_agent.agent.inventory_sources import NamedSource, sources_of
-from sync_agent.agent.settings import Settings
 from sync_agent.errors import InputError, SyncAgentError
 from sync_agent.inventory.mapping import check_columns
 from sync_agent.inventory.record import Coverage
+from sync_agent.settings.settings import Settings
 
 PATIENCE_S = 5.0
 """Somebody waits for the answer: a service that fails is not tried again for longer."""

@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from sync_agent.agent.bounded import each
 from sync_agent.agent.directory import Entry, TwinDirectory
 from sync_agent.agent.health_board import HealthBoard
 from sync_agent.agent.state import BatchOutcome, DeadLetter, Position, StateStore
 from sync_agent.errors import ServiceError
 from sync_agent.ports.events import Event
 from sync_agent.ports.twin_store import TwinWriter
+from sync_agent.runs.bounded import each
 from sync_agent.telemetry.binding import Binder, Bound
 from sync_agent.telemetry.coalesce import TwinUpdate, coalesce
 from sync_agent.telemetry.decode import DecodeError, decode

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from sync_agent.agent.pace import Pacer, Quotas
-from sync_agent.agent.settings import Settings, required
 from sync_agent.azure.identity import credential_for
 from sync_agent.azure.twin_store import AzureTwinStore
+from sync_agent.runs.pace import Pacer, Quotas
+from sync_agent.settings.settings import Settings, required
 
 
 def twin_store(settings: Settings, *, retry_for_s: float | None = None) -> AzureTwinStore:

@@ -31,19 +31,19 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 
-from sync_agent.agent.observe import (
-    count,
-    observe,
-    read_elements,
-    relationships_at,
-    twins_named,
-)
 from sync_agent.inventory.desired import DesiredGraph
 from sync_agent.inventory.owner import Owner
 from sync_agent.ports.twin_store import TwinReader
 from sync_agent.reconcile.change import Action, Change
 from sync_agent.reconcile.part import Touched
 from sync_agent.reconcile.plan import managed_by
+from sync_agent.runs.observe import (
+    count,
+    observe,
+    read_elements,
+    relationships_at,
+    twins_named,
+)
 from sync_agent.twins.graph import TwinGraph
 from sync_agent.twins.time import parse_time_ms
 from sync_agent.twins.twin import Document

@@ -13,10 +13,10 @@ from sync_agent.report.output import Output, print_fields
 from sync_agent.report.progress import Progress
 
 if TYPE_CHECKING:
-    from sync_agent.agent.settings import Settings
     from sync_agent.inventory.desired import DesiredGraph
     from sync_agent.ports.twin_store import TwinService
     from sync_agent.reconcile.plan_file import PlanFile
+    from sync_agent.settings.settings import Settings
 
 CONFLICTS = ("stop", "skip", "replan")
 
@@ -53,9 +53,9 @@ def apply(
 
 
 async def _apply(settings: Settings, path: Path, on_conflict: str, output: Output) -> int:
-    from sync_agent.agent.apply_change import OnConflict
     from sync_agent.agent.policy import reconciler_of
     from sync_agent.agent.twin_service import paced_twins
+    from sync_agent.runs.apply_change import OnConflict
 
     file = _read(path)
     plan = file.plan
@@ -126,7 +126,7 @@ async def _unchanged_source(
         GuardError: the source is not what it was.
     """
     from sync_agent.agent.inventory_pass import inventory_of
-    from sync_agent.agent.observe import deployed_models
+    from sync_agent.runs.observe import deployed_models
 
     if not settings.inventory.configured:
         Progress("apply").note("no inventory source is set: that of the plan is not checked")

@@ -22,7 +22,7 @@ def init(
 
     A file that is there already is left as it is.
     """
-    from sync_agent.agent.settings_text import settings_toml
+    from sync_agent.settings.text import settings_toml
 
     try:
         with path.open("x", encoding="utf-8") as file:
@@ -49,7 +49,7 @@ def show(
     output: context.OutputOption = Output.TABLE,
 ) -> None:
     """Show every setting's value in force; secrets are masked."""
-    from sync_agent.agent.settings_text import value_text
+    from sync_agent.settings.text import value_text
 
     loaded = context.loaded(ctx)
     rows = []

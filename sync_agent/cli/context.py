@@ -18,7 +18,7 @@ from sync_agent.errors import SettingsError
 from sync_agent.report.output import Output
 
 if TYPE_CHECKING:
-    from sync_agent.agent.settings import Loaded, Settings
+    from sync_agent.settings.settings import Loaded, Settings
 
 Result = TypeVar("Result")
 
@@ -48,7 +48,7 @@ class CommandContext:
 
 def loaded(ctx: typer.Context, overrides: Mapping[str, object | None] | None = None) -> Loaded:
     """Load settings and their origins; see ``settings``."""
-    from sync_agent.agent.settings import load_settings
+    from sync_agent.settings.settings import load_settings
 
     root = ctx.find_object(CommandContext) or CommandContext()
     given = {k: str(v) for k, v in (overrides or {}).items() if v is not None}

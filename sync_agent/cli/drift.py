@@ -12,11 +12,11 @@ from sync_agent.report.output import Output, print_fields, print_line
 from sync_agent.report.progress import Progress
 
 if TYPE_CHECKING:
-    from sync_agent.agent.apply_plan import ApplyResult
-    from sync_agent.agent.reconciler import Drift, Reconciler
-    from sync_agent.agent.settings import Settings
     from sync_agent.inventory.owner import Owner
     from sync_agent.ports.twin_store import TwinService
+    from sync_agent.runs.apply_plan import ApplyResult
+    from sync_agent.runs.reconciler import Drift, Reconciler
+    from sync_agent.settings.settings import Settings
 
 
 def drift(
@@ -68,7 +68,7 @@ async def _drift(settings: Settings, name: str | None, do: str, output: Output) 
 
 
 async def _revert(reconciler: Reconciler, found: Drift, store: TwinService) -> ApplyResult:
-    from sync_agent.agent.apply_change import OnConflict
+    from sync_agent.runs.apply_change import OnConflict
 
     plan = found.plan
     with Progress("revert", total=len(plan.changes), unit="changes") as progress:

@@ -14,7 +14,7 @@ from sync_agent.errors import SettingsError
 from sync_agent.report.output import print_line
 
 if TYPE_CHECKING:
-    from sync_agent.agent.settings import Settings
+    from sync_agent.settings.settings import Settings
 
 
 def explorer(

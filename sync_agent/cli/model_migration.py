@@ -26,11 +26,11 @@ from sync_agent.report.output import Column, Output, print_fields, print_line, p
 from sync_agent.report.progress import Progress
 
 if TYPE_CHECKING:
-    from sync_agent.agent.migrate_models import Migration, MigrationPlan, MigrationResult
-    from sync_agent.agent.migration_journal import MigrationJournal
-    from sync_agent.agent.settings import Settings
+    from sync_agent.lifecycle.migrate_models import Migration, MigrationPlan, MigrationResult
+    from sync_agent.lifecycle.migration_journal import MigrationJournal
     from sync_agent.migration.rules import Pair
     from sync_agent.migration.step import Step
+    from sync_agent.settings.settings import Settings
 
 _CHANGES = (
     Column("twins", "TWINS", justify="right"),
@@ -108,11 +108,11 @@ async def _migrate(
     yes: bool,
     output: Output,
 ) -> int:
-    from sync_agent.agent.deploy_models import read_deployed
-    from sync_agent.agent.migrate_models import Migration
-    from sync_agent.agent.migration_journal import journal_file, open_journal
-    from sync_agent.agent.outdated_models import pairs_to_migrate
     from sync_agent.agent.twin_service import paced_twins
+    from sync_agent.lifecycle.deploy_models import read_deployed
+    from sync_agent.lifecycle.migrate_models import Migration
+    from sync_agent.lifecycle.migration_journal import journal_file, open_journal
+    from sync_agent.lifecycle.outdated_models import pairs_to_migrate
 
     declared = _rules(rules)
     async with paced_twins(settings) as store:
@@ -169,10 +169,10 @@ def _exit_code(*, yes: bool, pending: bool, failed: bool) -> int:
 
 
 async def _undo(settings: Settings, file: Path, *, yes: bool, output: Output) -> int:
-    from sync_agent.agent.deploy_models import read_deployed
-    from sync_agent.agent.migrate_models import Migration
-    from sync_agent.agent.migration_journal import read_journal
     from sync_agent.agent.twin_service import paced_twins
+    from sync_agent.lifecycle.deploy_models import read_deployed
+    from sync_agent.lifecycle.migrate_models import Migration
+    from sync_agent.lifecycle.migration_journal import read_journal
 
     with read_journal(file, str(settings.adt.url)) as kept:
         pair, twins = kept.pair, len(kept.twins)

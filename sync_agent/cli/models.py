@@ -18,9 +18,9 @@ from sync_agent.report.output import Column, Output, print_fields, print_line, p
 from sync_agent.report.progress import Progress
 
 if TYPE_CHECKING:
-    from sync_agent.agent.deploy_models import ModelPlan
-    from sync_agent.agent.settings import Settings
     from sync_agent.dtdl.compatibility import Comparison
+    from sync_agent.lifecycle.deploy_models import ModelPlan
+    from sync_agent.settings.settings import Settings
 
 models = typer.Typer(
     no_args_is_help=True, help="Validate DTDL models, deploy them, migrate twins between versions."
@@ -78,8 +78,8 @@ def validate(
     """Check models against DTDL and against what Azure Digital Twins takes of it."""
     from dataclasses import asdict
 
-    from sync_agent.agent.deploy_models import check_models
     from sync_agent.dtdl.adt_profile import ignored_by_adt
+    from sync_agent.lifecycle.deploy_models import check_models
     from sync_agent.report.sarif import sarif
 
     place = path or load_settings(ctx).models.path
@@ -115,7 +115,7 @@ def plan(
 
 
 async def _plan(settings: Settings, output: Output) -> int:
-    from sync_agent.agent.deploy_models import plan_models, refuse_conflicts
+    from sync_agent.lifecycle.deploy_models import plan_models, refuse_conflicts
 
     async with reading(settings) as store:
         made = await plan_models(store, settings.models.path)
@@ -140,8 +140,8 @@ def apply(
 
 
 async def _apply(settings: Settings, *, yes: bool, output: Output) -> int:
-    from sync_agent.agent.deploy_models import apply_models, plan_models, refuse_conflicts
     from sync_agent.agent.twin_service import paced_twins
+    from sync_agent.lifecycle.deploy_models import apply_models, plan_models, refuse_conflicts
 
     async with paced_twins(settings) as store:
         made = await plan_models(store, settings.models.path)
@@ -222,7 +222,7 @@ def diff(
 
 
 async def _diff(settings: Settings, against: Path | None, output: Output) -> int:
-    from sync_agent.agent.deploy_models import compare_models, compare_with_deployed
+    from sync_agent.lifecycle.deploy_models import compare_models, compare_with_deployed
 
     if against is not None:
         compared = compare_models(settings.models.path, against)
@@ -273,8 +273,8 @@ def delete(
 async def _delete(
     settings: Settings, names: list[str], *, only_decommission: bool, yes: bool, output: Output
 ) -> int:
-    from sync_agent.agent import retire_models
     from sync_agent.agent.twin_service import paced_twins
+    from sync_agent.lifecycle import retire_models
 
     async with paced_twins(settings) as store:
         made = await retire_models.plan_retirement(store, list(dict.fromkeys(names)))

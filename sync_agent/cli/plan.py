@@ -15,7 +15,7 @@ from sync_agent.report.progress import Progress
 
 if TYPE_CHECKING:
     from sync_agent.agent.inventory_pass import Inventory, Prepared
-    from sync_agent.agent.settings import Settings
+    from sync_agent.settings.settings import Settings
 
 
 def plan(

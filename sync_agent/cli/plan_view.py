@@ -13,15 +13,15 @@ from sync_agent.report.output import Column, Output, print_line, print_rows, sho
 from sync_agent.twins.time import duration
 
 if TYPE_CHECKING:
-    from sync_agent.agent.apply_plan import ApplyResult
     from sync_agent.agent.inventory_pass import Prepared
-    from sync_agent.agent.reconciler import Reconciler
     from sync_agent.inventory.record import RecordDiagnostic
     from sync_agent.reconcile.change import Change
     from sync_agent.reconcile.cost import Cost
     from sync_agent.reconcile.plan import Plan
     from sync_agent.reconcile.stale import Stale
     from sync_agent.reconcile.way import Decision
+    from sync_agent.runs.apply_plan import ApplyResult
+    from sync_agent.runs.reconciler import Reconciler
 
 FAULTS_SHOWN = 20
 CHANGES_SHOWN = 20

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sync_agent.agent.settings import Settings
     from sync_agent.azure.twin_store import AzureTwinStore
+    from sync_agent.settings.settings import Settings
 
 READ_RETRY_S = 5.0
 """Somebody waits for the answer: give up soon, say why, and let them try again."""

@@ -17,7 +17,7 @@ from sync_agent.report.progress import Progress
 
 if TYPE_CHECKING:
     from sync_agent.agent.replay import Sent
-    from sync_agent.agent.settings import Settings
+    from sync_agent.settings.settings import Settings
     from sync_agent.telemetry.sample import Sample
 
 

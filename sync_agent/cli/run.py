@@ -13,7 +13,7 @@ from sync_agent.cli import context
 from sync_agent.cli.context import settings as load_settings
 
 if TYPE_CHECKING:
-    from sync_agent.agent.settings import Settings
+    from sync_agent.settings.settings import Settings
 
 
 def run(

@@ -33,8 +33,8 @@ def runs(
 
     OPEN are changes without a known outcome: the process ended before.
     """
-    from sync_agent.agent.journal import Journal
-    from sync_agent.agent.settings import required
+    from sync_agent.runs.journal import Journal
+    from sync_agent.settings.settings import required
 
     settings = context.settings(ctx)
     with Journal(settings.state.journal_path, required(settings.adt.url, "adt.url")) as journal:

@@ -12,7 +12,7 @@ from sync_agent.errors import NotFoundError
 from sync_agent.report.output import Column, Output, print_fields, print_line, print_rows
 
 if TYPE_CHECKING:
-    from sync_agent.agent.settings import Settings
+    from sync_agent.settings.settings import Settings
 
 RELATIONSHIPS_MAX = 100_000
 
@@ -62,7 +62,7 @@ async def _read(settings: Settings, element: str) -> dict[str, Any]:
         NotFoundError: there is no such twin.
         ServiceError: it cannot be read.
     """
-    from sync_agent.agent.observe import quoted
+    from sync_agent.runs.observe import quoted
 
     # Incoming ones are asked for by query, because the list of them lacks their properties.
     incoming = f"SELECT * FROM relationships R WHERE R.$targetId = {quoted(element)}"  # noqa: S608

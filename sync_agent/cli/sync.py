@@ -13,10 +13,10 @@ from sync_agent.report.output import Output, print_fields, print_line
 from sync_agent.report.progress import Progress
 
 if TYPE_CHECKING:
-    from sync_agent.agent.apply_plan import ApplyResult
     from sync_agent.agent.inventory_pass import Prepared
-    from sync_agent.agent.settings import Settings
     from sync_agent.reconcile.way import Decision
+    from sync_agent.runs.apply_plan import ApplyResult
+    from sync_agent.settings.settings import Settings
 
 
 def sync(

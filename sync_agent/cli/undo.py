@@ -12,9 +12,9 @@ from sync_agent.report.output import Output, print_fields, print_line
 from sync_agent.report.progress import Progress
 
 if TYPE_CHECKING:
-    from sync_agent.agent.apply_plan import ApplyResult
-    from sync_agent.agent.settings import Settings
     from sync_agent.reconcile.undo import Undo
+    from sync_agent.runs.apply_plan import ApplyResult
+    from sync_agent.settings.settings import Settings
 
 
 def undo(
@@ -33,9 +33,9 @@ def undo(
 
 
 async def _undo(settings: Settings, run: int, *, yes: bool, output: Output) -> int:
-    from sync_agent.agent.apply_change import OnConflict
     from sync_agent.agent.policy import reconciler_of
     from sync_agent.agent.twin_service import paced_twins
+    from sync_agent.runs.apply_change import OnConflict
 
     reconciler = reconciler_of(settings, Progress("undo").note)
     result = None

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from sync_agent.inventory.owner import Owner
 from sync_agent.inventory.paths import Path
+from sync_agent.inventory.record import Coverage, RecordDiagnostic
 from sync_agent.twins.twin import JsonValue, Relationship, Twin
 
 
@@ -52,3 +53,18 @@ class DesiredGraph:
     placeholders: frozenset[str] = frozenset()
     unread: Mapping[str, frozenset[Path]] = field(default_factory=dict)
     gone: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What one reading of the inventory gave.
+
+    ``coverage`` includes the gaps that unusable records left, ``digest`` is the same for the same
+    content and mapping, ``records`` counts what was read.
+    """
+
+    graph: DesiredGraph
+    coverage: tuple[Coverage, ...]
+    digest: str
+    records: int
+    diagnostics: tuple[RecordDiagnostic, ...] = ()

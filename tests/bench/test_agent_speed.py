@@ -17,12 +17,12 @@ from azure.eventhub.aio import EventHubConsumerClient
 from sync_agent.agent.compose import read_rules
 from sync_agent.agent.replay import encode
 from sync_agent.agent.runtime import Agent, Clock, Pace
-from sync_agent.agent.settings import load_settings
 from sync_agent.agent.state import StateStore
 from sync_agent.azure.event_hub import HubAddress, HubReceiver, HubSender
 from sync_agent.azure.identity import credential_for
 from sync_agent.azure.twin_store import AzureTwinStore
 from sync_agent.ports.events import OutgoingEvent
+from sync_agent.settings.settings import load_settings
 from sync_agent.stub.amqp.broker import HubOptions
 from sync_agent.stub.server import StubOptions
 from sync_agent.telemetry.sample import Sample

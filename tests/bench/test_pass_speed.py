@@ -26,9 +26,9 @@ from sync_agent.agent.desired_graph import InventoryReader
 from sync_agent.agent.inventory_loop import InventoryLoop
 from sync_agent.agent.inventory_pass import Inventory
 from sync_agent.agent.policy import reconciler_of
-from sync_agent.agent.settings import Settings, load_settings
 from sync_agent.agent.twin_service import twin_store
 from sync_agent.azure.twin_store import AzureTwinStore
+from sync_agent.settings.settings import Settings, load_settings
 from sync_agent.sources.folder import SETTLED_S
 from sync_agent.stub.adt.store import TwinDb
 from sync_agent.stub.server import ADT_FILE

@@ -27,15 +27,15 @@ from urllib.parse import urlsplit
 import pytest
 import uvloop
 
-from sync_agent.agent.apply_plan import ApplyResult
-from sync_agent.agent.desired_graph import Desired
-from sync_agent.agent.pace import Pacer, Quotas
-from sync_agent.agent.reconciler import Policy, Reconciler
 from sync_agent.azure.identity import credential_for
 from sync_agent.azure.twin_store import AzureTwinStore
+from sync_agent.inventory.desired import Desired
 from sync_agent.inventory.record import Coverage, Record
 from sync_agent.reconcile.cost import Rates
 from sync_agent.reconcile.guard import GuardLimits
+from sync_agent.runs.apply_plan import ApplyResult
+from sync_agent.runs.pace import Pacer, Quotas
+from sync_agent.runs.reconciler import Policy, Reconciler
 from sync_agent.twins.twin import Relationship
 from tests.small_network import MODELS, mapped, records
 

@@ -22,10 +22,11 @@ from typing import Any
 import pytest
 from diffsync import Adapter, DiffSyncModel
 
-from sync_agent.agent.desired_graph import Desired, read_desired
-from sync_agent.agent.settings import load_settings
+from sync_agent.agent.desired_graph import read_desired
+from sync_agent.inventory.desired import Desired
 from sync_agent.reconcile.diff import diff
 from sync_agent.reconcile.plan import make_plan
+from sync_agent.settings.settings import load_settings
 from sync_agent.twins.collector import collector_resting
 from sync_agent.twins.graph import TwinGraph
 from tests.small_network import MAPPING, REGISTRY

@@ -17,14 +17,14 @@ from typing import Any
 import pytest
 from azure.storage.blob import ContainerClient, ContainerSasPermissions, generate_container_sas
 
-from sync_agent.agent import import_jobs, observe
-from sync_agent.agent.import_notes import ImportNotes
 from sync_agent.azure.blob_container import (
     BLOCK_BYTES,
     BLOCKS_AT_ONCE,
     AzureBlobContainer,
     storage_credential,
 )
+from sync_agent.runs import import_jobs, observe
+from sync_agent.runs.import_notes import ImportNotes
 from sync_agent.stub.adt.faults import FaultProfile
 from sync_agent.stub.server import StubOptions, StubServer
 from sync_agent.twins.twin import Twin

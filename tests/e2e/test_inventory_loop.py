@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 
 from sync_agent.agent.compose import run_agent
-from sync_agent.agent.settings import load_settings
 from sync_agent.agent.twin_service import twin_store
 from sync_agent.azure.twin_store import AzureTwinStore
+from sync_agent.settings.settings import load_settings
 from tests.small_network import MAPPING, MODELS
 from tests.stubs import running_stub
 

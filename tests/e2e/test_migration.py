@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from sync_agent.agent.bounded import each
 from sync_agent.agent.state import StateStore
 from sync_agent.azure.event_hub import HubAddress, HubSender
 from sync_agent.azure.identity import credential_for
@@ -24,6 +23,7 @@ from sync_agent.dtdl.parse import parse_models
 from sync_agent.dtdl.registry import ModelRegistry
 from sync_agent.dtdl.values import check_twin
 from sync_agent.ports.events import OutgoingEvent
+from sync_agent.runs.bounded import each
 from sync_agent.twins.time import parse_time_ms
 from sync_agent.twins.twin import Document, Relationship, Twin
 from tests.unit.dtdl.documents import component, interface, prop

@@ -405,7 +405,7 @@ def test_everything_may_be_paused(bench: Bench) -> None:
 
 
 def test_a_lease_twin_keeps_another_machine_out(bench: Bench) -> None:
-    from sync_agent.agent.lease import MODEL, MODEL_ID
+    from sync_agent.runs.lease import MODEL, MODEL_ID
 
     held = {"holder": "other/1", "until": "2999-01-01T00:00:00Z"}
     with_store(bench.url, lambda store: store.create_models([MODEL]))

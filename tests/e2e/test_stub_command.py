@@ -16,10 +16,10 @@ from typing import Any, TypeVar
 
 import pytest
 
-from sync_agent.agent.bounded import each
 from sync_agent.azure.identity import credential_for
 from sync_agent.azure.twin_store import AzureTwinStore
 from sync_agent.errors import ServiceError
+from sync_agent.runs.bounded import each
 from sync_agent.stub.adt.store import TwinDb
 from sync_agent.stub.server import StubOptions
 from sync_agent.twins.twin import Twin

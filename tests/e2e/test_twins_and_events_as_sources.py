@@ -12,7 +12,7 @@ import pytest
 from azure.eventhub import EventData, EventHubProducerClient
 
 from sync_agent.agent.compose import run_agent
-from sync_agent.agent.settings import load_settings
+from sync_agent.settings.settings import load_settings
 from sync_agent.stub.server import StubServer
 from tests.e2e.test_inventories import Instance
 from tests.stubs import running_stub

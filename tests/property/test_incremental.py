@@ -13,16 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sync_agent.agent.desired_graph import Desired
 from sync_agent.agent.inventory_loop import InventoryLoop
 from sync_agent.agent.inventory_pass import Inventory, Prepared
-from sync_agent.agent.reconciler import Policy, Reconciler
 from sync_agent.dtdl.registry import ModelRegistry
+from sync_agent.inventory.desired import Desired
 from sync_agent.inventory.record import Coverage, Record
 from sync_agent.reconcile.change import Action, moves
 from sync_agent.reconcile.cost import Rates
 from sync_agent.reconcile.guard import GuardLimits
 from sync_agent.reconcile.plan import Plan, make_plan
+from sync_agent.runs.reconciler import Policy, Reconciler
 from sync_agent.twins.graph import TwinGraph
 from sync_agent.twins.twin import Relationship, Twin
 from tests.lagging_service import LaggingService

@@ -12,14 +12,14 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sync_agent.agent.apply_plan import apply_plan
-from sync_agent.agent.observe import observe
 from sync_agent.errors import UnavailableError
 from sync_agent.inventory.mapping import MappedGraph
 from sync_agent.inventory.record import Coverage, Record
 from sync_agent.reconcile.change import Action
 from sync_agent.reconcile.diff import diff
 from sync_agent.reconcile.plan import Plan, make_plan
+from sync_agent.runs.apply_plan import apply_plan
+from sync_agent.runs.observe import observe
 from tests.memory_service import MemoryService
 from tests.small_network import MODELS, mapped, records
 

@@ -20,15 +20,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from sync_agent.agent.apply_change import OnConflict
-from sync_agent.agent.desired_graph import Desired
-from sync_agent.agent.journal import Journal
-from sync_agent.agent.reconciler import Reconciler
 from sync_agent.errors import UnreachableError
+from sync_agent.inventory.desired import Desired
 from sync_agent.inventory.owner import Owner
 from sync_agent.inventory.record import Coverage, Record
 from sync_agent.reconcile.change import Action
 from sync_agent.reconcile.plan import Plan
+from sync_agent.runs.apply_change import OnConflict
+from sync_agent.runs.journal import Journal
+from sync_agent.runs.reconciler import Reconciler
 from tests.memory_service import MemoryService
 from tests.property.test_reconcile import (
     WHOLE,

@@ -12,13 +12,13 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sync_agent.agent.apply_change import OnConflict
-from sync_agent.agent.desired_graph import Desired
-from sync_agent.agent.reconciler import Policy, Reconciler
+from sync_agent.inventory.desired import Desired
 from sync_agent.inventory.record import Record
 from sync_agent.reconcile.change import Change
 from sync_agent.reconcile.cost import Rates
 from sync_agent.reconcile.guard import GuardLimits
+from sync_agent.runs.apply_change import OnConflict
+from sync_agent.runs.reconciler import Policy, Reconciler
 from tests.memory_service import MemoryService
 from tests.property.test_reconcile import WHOLE, inventories, service
 from tests.small_network import SITE, mapped

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from sync_agent.agent.lease import file_lease
-from sync_agent.agent.settings import load_settings
 from sync_agent.azure.twin_store import AzureTwinStore
 from sync_agent.errors import UnavailableError
+from sync_agent.runs.lease import file_lease
+from sync_agent.settings.settings import load_settings
 from sync_agent.stub.adt.faults import FaultProfile
 from sync_agent.stub.server import StubOptions, StubServer
 from sync_agent.twins.twin import Document, Relationship, Twin

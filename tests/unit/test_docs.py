@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import sync_agent
-from sync_agent.agent.settings_text import setting_rows
 from sync_agent.cli.main import COMMANDS
+from sync_agent.settings.text import setting_rows
 from tools import docs
 
 MODULES = sorted(

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from sync_agent.agent.desired_graph import InventoryReader, read_desired
-from sync_agent.agent.settings import Settings, load_settings
 from sync_agent.errors import InputError, ServiceError, SettingsError, UnreachableError
 from sync_agent.inventory.record import complete_scopes
+from sync_agent.settings.settings import Settings, load_settings
 from tests.inventory_server import InventoryServer, serving
 from tests.telecom_mapping import DEVICE, LINK, ROUTER, edge_rule, telecom, twin_rule
 

@@ -9,8 +9,8 @@ import pytest
 from pydantic import SecretStr
 
 from sync_agent.agent.explorer import serving_explorer
-from sync_agent.agent.settings import AdtSettings, Settings
 from sync_agent.errors import SettingsError
+from sync_agent.settings.settings import AdtSettings, Settings
 from sync_agent.stub.server import StubOptions
 from tests.stubs import running_stub
 

@@ -6,8 +6,8 @@ from structlog.testing import capture_logs
 from sync_agent.agent.desired_graph import read_mapping
 from sync_agent.agent.inventory_loop import InventoryLoop
 from sync_agent.agent.inventory_pass import Inventory, inventory_of
-from sync_agent.agent.settings import Settings, load_settings
 from sync_agent.errors import GuardError, InputError, SettingsError, UnavailableError
+from sync_agent.settings.settings import Settings, load_settings
 from tests.memory_service import MemoryService
 from tests.small_network import LINKS, MAPPING, MODELS, ROUTERS, SITES, Rows
 

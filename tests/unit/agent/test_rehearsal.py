@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from sync_agent.agent.rehearsal import Rehearsal, StubPlace, make_folder
-from sync_agent.agent.settings import load_settings
 from sync_agent.errors import InputError, StoreError, SyncAgentError
+from sync_agent.settings.settings import load_settings
 
 HUB_KEY = "Endpoint=sb://127.0.0.1:5671;SharedAccessKeyName=n;SharedAccessKey=k;EntityPath=t"
 PLACE = StubPlace("http://127.0.0.1:8080", HUB_KEY)

@@ -7,12 +7,12 @@ from random import Random
 
 import pytest
 
-from sync_agent.agent.apply_plan import apply_plan
 from sync_agent.agent.twin_snapshot import LAG_S, OVERLAP_S, WRITTEN_MAX, TwinSnapshot
 from sync_agent.errors import UnavailableError
 from sync_agent.inventory.desired import DesiredGraph
 from sync_agent.reconcile.change import Action, Change
 from sync_agent.reconcile.plan import make_plan
+from sync_agent.runs.apply_plan import apply_plan
 from sync_agent.twins.twin import Document, Twin
 from tests.lagging_service import LaggingService
 from tests.property.test_reconcile import WHOLE

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sync_agent.agent.shipped import shipped_default
 from sync_agent.dependency.derive import derive, with_derived
 from sync_agent.dependency.rules import DependencyRules
 from sync_agent.inventory.desired import DesiredGraph
 from sync_agent.inventory.owner import Owner
+from sync_agent.settings.shipped import shipped_default
 from sync_agent.twins.twin import Relationship, Twin
 from tests.telecom_mapping import telecom
 

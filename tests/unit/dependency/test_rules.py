@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from sync_agent.agent.shipped import shipped_default
 from sync_agent.dependency.rules import DependencyRules, Protection
 from sync_agent.dtdl.elements import Relationship
 from sync_agent.errors import InputError
+from sync_agent.settings.shipped import shipped_default
 from tests.telecom_mapping import telecom
 
 CONNECTION = "dtmi:telecom:core:Connection;1"

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr, field_validator, model_validator
 
-from sync_agent.agent.settings_sections import Section, checked_url
+from sync_agent.settings.sections import Section, checked_url
 
 
 class ImportJobSettings(Section):

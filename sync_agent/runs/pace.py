@@ -25,9 +25,9 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from sync_agent.agent.lane import Lane
 from sync_agent.errors import ThrottledError
 from sync_agent.ports.pace import Charge, Operation
+from sync_agent.runs.lane import Lane
 
 TWIN_LANES_MAX = 100_000
 PAUSE_S = 1.0

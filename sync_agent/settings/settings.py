@@ -16,9 +16,10 @@ from typing import Any, TypeVar, get_args
 from pydantic import Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
-from sync_agent.agent.settings_guards import GuardSettings
-from sync_agent.agent.settings_import_job import ImportJobSettings
-from sync_agent.agent.settings_layers import (
+from sync_agent.errors import SettingsError
+from sync_agent.settings.guards import GuardSettings
+from sync_agent.settings.import_job import ImportJobSettings
+from sync_agent.settings.layers import (
     ENVIRONMENT_PREFIX,
     Entry,
     Origin,
@@ -28,7 +29,7 @@ from sync_agent.agent.settings_layers import (
     flag_entries,
     unknown_key,
 )
-from sync_agent.agent.settings_sections import (
+from sync_agent.settings.sections import (
     AdtSettings,
     EventHubSettings,
     FlagSettings,
@@ -42,7 +43,6 @@ from sync_agent.agent.settings_sections import (
     StateSettings,
     TelemetrySettings,
 )
-from sync_agent.errors import SettingsError
 
 T = TypeVar("T")
 

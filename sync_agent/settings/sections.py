@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from sync_agent.agent.shipped import shipped_default, shipped_models
+from sync_agent.settings.shipped import shipped_default, shipped_models
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 PerSecond = Annotated[float, Field(gt=0, le=100_000)]

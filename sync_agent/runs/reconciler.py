@@ -14,17 +14,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sync_agent.agent.apply_change import OnConflict
-from sync_agent.agent.apply_plan import ApplyResult, Progress, apply_plan
-from sync_agent.agent.desired_graph import Desired
-from sync_agent.agent.import_jobs import ImportAccess, ImportWork, Say, silent
-from sync_agent.agent.import_load import LoadTerms, load
-from sync_agent.agent.journal import Journal
-from sync_agent.agent.lease import TwinLease, file_lease
-from sync_agent.agent.observe import observe, read_elements
-from sync_agent.agent.run_record import RunRecord
 from sync_agent.errors import GuardError
-from sync_agent.inventory.desired import DesiredGraph
+from sync_agent.inventory.desired import Desired, DesiredGraph
 from sync_agent.inventory.owner import Owner
 from sync_agent.ports.twin_store import TwinReader, TwinService
 from sync_agent.reconcile.change import Action, Change, moves
@@ -37,6 +28,14 @@ from sync_agent.reconcile.rules import WHOLE, Accepted, PlanRules, hold_accepted
 from sync_agent.reconcile.stale import Stale, stale_elements
 from sync_agent.reconcile.undo import Undo, undo_plan
 from sync_agent.reconcile.way import SETTING, Decision, Way, decide
+from sync_agent.runs.apply_change import OnConflict
+from sync_agent.runs.apply_plan import ApplyResult, Progress, apply_plan
+from sync_agent.runs.import_jobs import ImportAccess, ImportWork, Say, silent
+from sync_agent.runs.import_load import LoadTerms, load
+from sync_agent.runs.journal import Journal
+from sync_agent.runs.lease import TwinLease, file_lease
+from sync_agent.runs.observe import observe, read_elements
+from sync_agent.runs.run_record import RunRecord
 from sync_agent.twins.collector import collector_resting
 from sync_agent.twins.graph import TwinGraph
 

@@ -19,10 +19,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sync_agent.agent.import_notes import ImportNotes, Note
-from sync_agent.agent.lease import file_lease
 from sync_agent.errors import GuardError, ServiceError
 from sync_agent.ports.import_job import BlobContainer, ImportJob, ImportJobs, ImportService
+from sync_agent.runs.import_notes import ImportNotes, Note
+from sync_agent.runs.lease import file_lease
 
 TURN_WAIT_S = 600.0
 CANCEL_WAIT_S = 60.0

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_agent.agent.apply_plan import apply_plan
-from sync_agent.agent.pace import Pacer, Quotas
-from sync_agent.agent.spread import HUB_UNDER_WAY, Busy, Spread
 from sync_agent.inventory.owner import Owner
 from sync_agent.ports.pace import Operation
 from sync_agent.ports.twin_store import TwinStore
 from sync_agent.reconcile.change import Action, Change
 from sync_agent.reconcile.plan import Plan
+from sync_agent.runs.apply_plan import apply_plan
+from sync_agent.runs.pace import Pacer, Quotas
+from sync_agent.runs.spread import HUB_UNDER_WAY, Busy, Spread
 from sync_agent.twins.twin import Relationship
 from tests.quota_service import QuotaService, patiently
 from tests.virtual_time import run_virtually

@@ -16,8 +16,8 @@ from typing import Any
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from sync_agent.agent.settings import sections, table_model, value_types
-from sync_agent.agent.settings_layers import ENVIRONMENT_PREFIX
+from sync_agent.settings.layers import ENVIRONMENT_PREFIX
+from sync_agent.settings.settings import sections, table_model, value_types
 
 COMMENT_COLUMNS = 98
 MASK = "********"

@@ -18,11 +18,6 @@ from dataclasses import dataclass, replace
 
 from msgspec import structs
 
-from sync_agent.agent.apply_change import CONSISTENCY_S, OnConflict
-from sync_agent.agent.apply_plan import Begun, Failure, Progress, Skipped
-from sync_agent.agent.import_jobs import Ended, ImportWork
-from sync_agent.agent.observe import read_elements
-from sync_agent.agent.run_record import RunRecord
 from sync_agent.errors import GuardError, ServiceError
 from sync_agent.inventory.owner import Owner
 from sync_agent.ports.twin_store import TwinReader
@@ -32,6 +27,11 @@ from sync_agent.reconcile.import_file import import_lines, refused
 from sync_agent.reconcile.plan import Plan
 from sync_agent.reconcile.stale import lacks
 from sync_agent.reconcile.way import Way, decide, importable
+from sync_agent.runs.apply_change import CONSISTENCY_S, OnConflict
+from sync_agent.runs.apply_plan import Begun, Failure, Progress, Skipped
+from sync_agent.runs.import_jobs import Ended, ImportWork
+from sync_agent.runs.observe import read_elements
+from sync_agent.runs.run_record import RunRecord
 from sync_agent.twins.graph import TwinGraph
 from sync_agent.twins.twin import Document, Relationship, Twin
 

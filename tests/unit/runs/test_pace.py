@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from sync_agent.agent import pace
-from sync_agent.agent.lane import HEADROOM
-from sync_agent.agent.pace import Pacer, PartyGate, Quotas
 from sync_agent.errors import ThrottledError
 from sync_agent.ports.pace import Operation
+from sync_agent.runs import pace
+from sync_agent.runs.lane import HEADROOM
+from sync_agent.runs.pace import Pacer, PartyGate, Quotas
 from tests.quota_service import QuotaService, patiently, workers
 from tests.virtual_time import run_virtually
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sync_agent.agent.journal import OUTCOMES_AT_ONCE, Journal
 from sync_agent.reconcile.change import Change
 from sync_agent.reconcile.plan import Plan
+from sync_agent.runs.journal import OUTCOMES_AT_ONCE, Journal
 
 
 class RunRecord:

@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from sync_agent.agent.deploy_models import (
+from sync_agent.dtdl.adt_profile import ADT
+from sync_agent.errors import ConflictError, ModelError
+from sync_agent.lifecycle.deploy_models import (
     apply_models,
     check_models,
     compare_models,
     plan_models,
     refuse_conflicts,
 )
-from sync_agent.agent.outdated_models import pairs_to_migrate
-from sync_agent.agent.retire_models import decommission, delete, plan_retirement
-from sync_agent.dtdl.adt_profile import ADT
-from sync_agent.errors import ConflictError, ModelError
+from sync_agent.lifecycle.outdated_models import pairs_to_migrate
+from sync_agent.lifecycle.retire_models import decommission, delete, plan_retirement
 from sync_agent.migration.rules import Pair
 from sync_agent.twins.twin import Document, Twin
 from tests.memory_service import MemoryService

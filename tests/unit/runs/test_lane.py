@@ -1,6 +1,6 @@
 import pytest
 
-from sync_agent.agent.lane import CATCH_UP_S, HEADROOM, Lane
+from sync_agent.runs.lane import CATCH_UP_S, HEADROOM, Lane
 
 
 def moments(lane: Lane, count: int, asked_s: float = 0.0) -> list[float]:

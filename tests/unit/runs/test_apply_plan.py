@@ -3,10 +3,6 @@ from dataclasses import replace
 import pytest
 from msgspec import structs
 
-from sync_agent.agent import apply_change as module
-from sync_agent.agent.apply_change import OnConflict
-from sync_agent.agent.apply_plan import apply_plan
-from sync_agent.agent.observe import observe
 from sync_agent.errors import (
     ServiceError,
     UnauthorizedError,
@@ -16,6 +12,10 @@ from sync_agent.inventory.mapping import MappedGraph
 from sync_agent.inventory.record import Coverage
 from sync_agent.reconcile.change import Action, Change
 from sync_agent.reconcile.plan import Plan, make_plan
+from sync_agent.runs import apply_change as module
+from sync_agent.runs.apply_change import OnConflict
+from sync_agent.runs.apply_plan import apply_plan
+from sync_agent.runs.observe import observe
 from sync_agent.twins.twin import Relationship
 from tests.memory_service import MemoryService
 from tests.small_network import LINKS, MODELS, ROUTERS, SITES, mapped, records

@@ -13,9 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from sync_agent.agent.deploy_models import read_deployed
 from sync_agent.dtdl.registry import ModelRegistry
 from sync_agent.errors import ModelError, NotFoundError
+from sync_agent.lifecycle.deploy_models import read_deployed
 from sync_agent.ports.twin_store import ModelStore, TwinReader
 
 NAMED_MAX = 3

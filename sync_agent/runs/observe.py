@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from sync_agent.agent.bounded import each
 from sync_agent.dtdl.parse import parse_models
 from sync_agent.dtdl.registry import ModelRegistry
 from sync_agent.errors import NotFoundError
 from sync_agent.inventory.desired import DesiredGraph
 from sync_agent.ports.twin_store import ModelStore, TwinReader
 from sync_agent.reconcile.change import Change
+from sync_agent.runs.bounded import each
 from sync_agent.twins.graph import TwinGraph
 from sync_agent.twins.twin import Document
 

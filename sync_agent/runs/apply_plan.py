@@ -18,13 +18,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sync_agent.agent.apply_change import ChangeMaker, OnConflict, StaleError
-from sync_agent.agent.bounded import each
-from sync_agent.agent.spread import Spread
 from sync_agent.errors import GuardError, ServiceError, SyncAgentError, UnauthorizedError
 from sync_agent.ports.twin_store import TwinStore
 from sync_agent.reconcile.change import Action, Change
 from sync_agent.reconcile.plan import Plan, phases
+from sync_agent.runs.apply_change import ChangeMaker, OnConflict, StaleError
+from sync_agent.runs.bounded import each
+from sync_agent.runs.spread import Spread
 
 Progress = Callable[[int], None]
 """Called with the number of changes that are settled so far, whatever their end."""

@@ -4,8 +4,8 @@ import re
 import tomllib
 from pathlib import Path
 
-from sync_agent.agent.settings import load_settings
-from sync_agent.agent.settings_text import setting_rows, settings_toml
+from sync_agent.settings.settings import load_settings
+from sync_agent.settings.text import setting_rows, settings_toml
 
 
 def test_every_setting_and_section_is_described() -> None:

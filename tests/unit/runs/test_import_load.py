@@ -9,25 +9,25 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from sync_agent.agent import apply_change, import_jobs, import_load, observe
-from sync_agent.agent.apply_change import OnConflict
-from sync_agent.agent.apply_plan import ApplyResult
-from sync_agent.agent.desired_graph import Desired
-from sync_agent.agent.import_jobs import ImportAccess
-from sync_agent.agent.import_notes import ImportNotes, Note
-from sync_agent.agent.reconciler import Policy, Reconciler
 from sync_agent.errors import GuardError, UnauthorizedError, UnreachableError
+from sync_agent.inventory.desired import Desired
 from sync_agent.ports.import_job import ImportJob
 from sync_agent.reconcile.change import Action
 from sync_agent.reconcile.cost import Rates
 from sync_agent.reconcile.guard import GuardLimits
 from sync_agent.reconcile.plan import Plan
 from sync_agent.reconcile.way import Way
+from sync_agent.runs import apply_change, import_jobs, import_load, observe
+from sync_agent.runs.apply_change import OnConflict
+from sync_agent.runs.apply_plan import ApplyResult
+from sync_agent.runs.import_jobs import ImportAccess
+from sync_agent.runs.import_notes import ImportNotes, Note
+from sync_agent.runs.reconciler import Policy, Reconciler
 from sync_agent.twins.twin import Twin
 from tests.memory_imports import MemoryImports
 from tests.memory_service import MemoryService
 from tests.small_network import MODELS, SITE, SITES, mapped, records
-from tests.unit.agent.test_apply_plan import WHOLE
+from tests.unit.runs.test_apply_plan import WHOLE
 
 SLOW = Rates(twin_ops_per_s=0.01, patches_per_s=0.01, create_delete_per_s=0.01)
 ELEMENTS = 9

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from sync_agent.agent.lease import MODEL, TwinLease
 from sync_agent.errors import GuardError, UnreachableError
+from sync_agent.runs.lease import MODEL, TwinLease
 from tests.memory_service import MemoryService
 
 ID = "sync-agent-lease.inventory"

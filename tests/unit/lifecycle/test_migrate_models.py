@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from sync_agent.agent.migrate_models import Migration, MigrationResult
-from sync_agent.agent.migration_journal import journal_file, open_journal, read_journal
 from sync_agent.dtdl.values import check_twin
 from sync_agent.errors import (
     GuardError,
@@ -16,6 +14,8 @@ from sync_agent.errors import (
     UnauthorizedError,
     UnreachableError,
 )
+from sync_agent.lifecycle.migrate_models import Migration, MigrationResult
+from sync_agent.lifecycle.migration_journal import journal_file, open_journal, read_journal
 from sync_agent.migration.outline import Entry
 from sync_agent.migration.rules import Pair, Rules
 from sync_agent.migration.step import Change

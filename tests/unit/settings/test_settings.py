@@ -7,9 +7,9 @@ from types import MappingProxyType
 import pytest
 
 import sync_agent
-from sync_agent.agent.settings import Settings, load_settings, required, sections
-from sync_agent.agent.settings_layers import FILE_BYTES_MAX
 from sync_agent.errors import SettingsError
+from sync_agent.settings.layers import FILE_BYTES_MAX
+from sync_agent.settings.settings import Settings, load_settings, required, sections
 
 SECRET = "s3cr3t-v4lue"
 

@@ -1,7 +1,7 @@
 from collections.abc import AsyncIterator
 
-from sync_agent.agent.observe import TEXT_CHARS_MAX, deployed_models, observe, quoted
 from sync_agent.query.parser import parse
+from sync_agent.runs.observe import TEXT_CHARS_MAX, deployed_models, observe, quoted
 from sync_agent.twins.twin import Document, Twin
 from tests.memory_service import MemoryService
 from tests.small_network import MODELS, SITE, SITES, mapped, records

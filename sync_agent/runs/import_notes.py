@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from sync_agent.agent.journal import Journal
+from sync_agent.runs.journal import Journal
 
 _TABLE = """CREATE TABLE IF NOT EXISTS import_job(
     instance TEXT NOT NULL, job TEXT NOT NULL, run INTEGER NOT NULL,

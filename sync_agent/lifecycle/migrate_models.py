@@ -18,9 +18,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from sync_agent.agent.bounded import each
-from sync_agent.agent.edge_writes import write_edge
-from sync_agent.agent.migration_journal import MigrationJournal
 from sync_agent.dtdl.compatibility import Comparison, compare
 from sync_agent.dtdl.registry import ModelRegistry
 from sync_agent.errors import (
@@ -31,6 +28,8 @@ from sync_agent.errors import (
     ServiceError,
     UnreachableError,
 )
+from sync_agent.lifecycle.edge_writes import write_edge
+from sync_agent.lifecycle.migration_journal import MigrationJournal
 from sync_agent.migration.edges import edges_matter, targets_matter
 from sync_agent.migration.outline import Entry, entries
 from sync_agent.migration.rule_check import misnamed
@@ -38,6 +37,7 @@ from sync_agent.migration.rules import Pair, unsettled
 from sync_agent.migration.step import CannotMigrateError, Step, Target
 from sync_agent.migration.undo import undo_edges, undo_step
 from sync_agent.ports.twin_store import TwinStore
+from sync_agent.runs.bounded import each
 from sync_agent.twins.twin import Document, Relationship, Twin
 
 CHUNK = 200
