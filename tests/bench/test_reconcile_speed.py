@@ -101,7 +101,13 @@ def folder_of(folder: Path, count: int, *, changed: bool) -> Path:
 def read(folder: Path) -> Desired:
     flags = {"inventory.source": str(folder), "inventory.mapping": str(folder / "mapping.toml")}
     settings = load_settings(None, flags, {}).settings
-    desired = asyncio.run(read_desired(settings, REGISTRY))
+    found: list[Desired] = []
+
+    async def work() -> None:  # asyncio.run writes a result out as text while it ends, graph and all
+        found.append(await read_desired(settings, REGISTRY))
+
+    asyncio.run(work())
+    (desired,) = found
     assert desired.diagnostics == ()
     return desired
 
