@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from sync_agent.dtdl.elements import EnumSchema, Primitive, Schema
@@ -53,7 +53,7 @@ def converter(schema: Schema) -> Callable[[JsonValue], JsonValue]:
     """Return ``convert`` for one schema, with short ways for what most cells are."""
     match schema:
         case Primitive.STRING:
-            return _text
+            return as_text
         case Primitive.DOUBLE:
             return _double
         case EnumSchema(value_schema=Primitive.STRING, values=values):
@@ -81,10 +81,16 @@ def _remembered(convert_one: Callable[[JsonValue], JsonValue]) -> Callable[[Json
     return convert_again
 
 
-def _text(value: JsonValue) -> JsonValue:
+def as_text(value: JsonValue) -> JsonValue:
+    """Return a value as ``convert`` does for a string, most of them at once."""
     if type(value) is str and value.isascii() and len(value) <= TEXT_BYTES_MAX:
         return value
     return convert(Primitive.STRING, value)
+
+
+def fits_as_text(values: Sequence[str]) -> bool:
+    """Tell whether ``as_text`` would return every one of these texts as it is, without a look."""
+    return all(map(str.isascii, values)) and max(map(len, values), default=0) <= TEXT_BYTES_MAX
 
 
 def _double(value: JsonValue) -> JsonValue:

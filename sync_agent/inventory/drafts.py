@@ -10,12 +10,13 @@ a property as it stands needs one lookup and one conversion.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
 from sync_agent.dtdl.registry import ModelRegistry
+from sync_agent.inventory.columns import Convert, values_by_column
 from sync_agent.inventory.conversion import converter
 from sync_agent.inventory.desired import Ownership
 from sync_agent.inventory.record import Record, RecordDiagnostic
@@ -25,8 +26,6 @@ from sync_agent.inventory.template import Template
 from sync_agent.twins.twin import JsonValue
 
 ID_CHARS_MAX = 128
-
-Convert = Callable[[JsonValue], JsonValue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +107,32 @@ class DraftMaker:
         self.diagnostics = [fault for rule in self.rules for fault in rule.faults]
         self.gaps: dict[str, str] = {}
 
-    def add(self, compiled: CompiledRule, records: Iterable[Record]) -> None:
+    def add(self, compiled: CompiledRule, records: Sequence[Record]) -> None:
         """Gather what the records of a rule's scope say."""
+        if not self._add_columns(compiled, records):
+            self._add_records(compiled, records)
+
+    def _add_columns(self, compiled: CompiledRule, records: Sequence[Record]) -> bool:
+        """Make all drafts of a rule at once, or none where its records may be unusual."""
+        rule, drafts = compiled.rule, self.drafts
+        if rule.when or rule.aliases or compiled.others or compiled.faults or not compiled.plain:
+            return False
+        id_of = rule.id.filler()
+        ids = [id_of(record.attributes) or "" for record in records]
+        known = set(ids)
+        if len(known) < len(ids) or "" in known or not drafts.keys().isdisjoint(known):
+            return False
+        if not all(map(str.isprintable, ids)) or max(map(len, ids), default=0) > ID_CHARS_MAX:
+            return False
+        values = values_by_column(records, compiled.plain)
+        if values is None:
+            return False
+        rules = (compiled,)
+        for id_, record, of_record in zip(ids, records, values, strict=True):
+            drafts[id_] = Draft(id_, rules, [record.place], of_record)
+        return True
+
+    def _add_records(self, compiled: CompiledRule, records: Iterable[Record]) -> None:
         rule = compiled.rule
         conditions = rule.when
         id_of = rule.id.filler()

@@ -107,16 +107,19 @@ class EdgeMaker:
                 continue
             source = ids.get(source, source)
             key = (source, start + text)
-            asked = _Asked(rule, rules, record, key, target)
-            if source not in twins or target not in twins:
-                self._waiting.append(asked)
+            at_source, at_target = twins.get(source), twins.get(target)
+            if at_source is None or at_target is None:
+                self._waiting.append(_Asked(rule, rules, record, key, target))
                 continue
-            models = (twins[source].model, twins[target].model)
+            models = (at_source.model, at_target.model)
             short = source != target and len(key[1]) <= ID_CHARS_MAX
             if models in plain and short and key not in edges:
                 edge = Relationship(key[1], source, rule.name, target)
                 edges[key] = (edge, record.place, rule.containment)
-            elif self._make(asked, *models) and not rule.properties:
+            elif (
+                self._make(_Asked(rule, rules, record, key, target), *models)
+                and not rule.properties
+            ):
                 plain.add(models)
 
     def finish(self) -> None:

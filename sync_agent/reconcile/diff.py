@@ -130,7 +130,11 @@ def _as_wanted(twin: Twin, document: Document, managed: _Managed) -> bool:
             continue
         if not same(before, after):
             return False
-    return all(same(value_at(document, path), value_at(properties, path)) for path in paths)
+    for path in paths:
+        before, after = value_at(document, path), value_at(properties, path)
+        if before is not after and not same(before, after):
+            return False
+    return True
 
 
 def _wanted_twins(
