@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 from sync_agent.azure.identity import adt_token, credential_for
 from sync_agent.errors import SettingsError
-from sync_agent.explorer.server import ExplorerOptions, ExplorerServer, is_loopback
+from sync_agent.explorer.server import ExplorerOptions, ExplorerServer
+from sync_agent.hosts import is_loopback
 from sync_agent.settings.settings import Settings, required
 
 

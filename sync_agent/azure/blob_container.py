@@ -21,8 +21,8 @@ from azure.storage.blob.aio import ContainerClient
 
 from sync_agent.azure.identity import credential_for
 from sync_agent.azure.service_errors import translated
-from sync_agent.azure.twin_store import is_loopback
 from sync_agent.errors import NotFoundError, ServiceError, SettingsError, UnauthorizedError
+from sync_agent.hosts import is_loopback
 
 BLOCK_BYTES = 1024 * 1024
 """A larger body than this would hold the event loop up; a blob has at most 50,000 blocks."""

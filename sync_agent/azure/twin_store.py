@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import ipaddress
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -43,6 +42,7 @@ from azure.digitaltwins.core.aio import DigitalTwinsClient
 from sync_agent.azure.identity import ADT_SCOPE, FixedTokenCredential
 from sync_agent.azure.service_errors import translated
 from sync_agent.errors import NotFoundError, ServiceError, SettingsError, UnreachableError
+from sync_agent.hosts import is_loopback
 from sync_agent.ports.pace import Charge, Gate, Operation
 from sync_agent.twins.twin import Document, Relationship, Twin
 
@@ -371,13 +371,3 @@ class _PlainBearer(SansIOHTTPPolicy[Any, Any]):
         if self._fixed is not None:
             token = await self._fixed.get_token()
             request.http_request.headers["Authorization"] = f"Bearer {token.token}"
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine by its name or address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -14,18 +14,17 @@ Source: azure-digital-twins-explorer, its development proxy.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import web
 
 from sync_agent.errors import AddressInUseError, InputError, ServiceError
 from sync_agent.explorer.pages import absent_page, connect_page
+from sync_agent.hosts import host_of, is_loopback
 
 BODY_BYTES_MAX = 64 * 1024 * 1024
 CONNECTIONS_MAX = 64
@@ -121,10 +120,10 @@ class ExplorerServer:
         handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
     ) -> web.StreamResponse:
         """Refuse names that are not loopback's, and pages of other origins."""
-        if not is_loopback(_host(f"//{request.headers.get('Host', '')}")):
+        if not is_loopback(host_of(f"//{request.headers.get('Host', '')}")):
             return _refusal(403, "Forbidden", "This answers to localhost only.")
         origin = request.headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc != request.headers.get("Host"):
+        if origin is not None and origin.partition("://")[2] != request.headers.get("Host"):
             return _refusal(403, "Forbidden", "This does not answer pages of other sites.")
         if request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
             return _refusal(403, "Forbidden", "This does not answer pages of other sites.")
@@ -205,21 +204,6 @@ def _file(folder: Path, path: str) -> Path:
     except (OSError, ValueError):  # a name no file can have: too long, or with a NUL
         inside = False
     return found if inside else folder / "index.html"
-
-
-def _host(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a name or address is of this machine alone."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _refusal(status: int, code: str, message: str) -> web.Response:

@@ -11,7 +11,6 @@ Bounds: ``BODY_BYTES_MAX`` an answer, ``timeout_s`` a request, ``CONNECTIONS_MAX
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping
@@ -35,6 +34,7 @@ from sync_agent.errors import (
     UnavailableError,
     UnreachableError,
 )
+from sync_agent.hosts import is_loopback
 
 BODY_BYTES_MAX = 64 * 1_048_576
 CHUNK_BYTES = 65_536
@@ -79,7 +79,7 @@ class HttpClient:
         self._session: aiohttp.ClientSession | None = None
         self._chance = SystemRandom()
         parts = urlsplit(url)
-        if parts.scheme == "http" and not _is_loopback(parts.hostname or "") and authorize():
+        if parts.scheme == "http" and not is_loopback(parts.hostname or "") and authorize():
             raise SettingsError(
                 f"{self.url} is not https, and a token would go out unencrypted",
                 remedy='use https, or auth = "none"',
@@ -287,12 +287,3 @@ def _bare(location: str) -> str:
 def _reason(error: Exception) -> str:
     """Return the first line of what a library says; the next ones are for its authors."""
     return str(error).partition("\n")[0] or type(error).__name__
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

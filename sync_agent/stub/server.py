@@ -7,7 +7,6 @@ loopback unless it is told to, and then it demands a token and a key of its own.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import socket
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Self
 
 from sync_agent.errors import SettingsError
+from sync_agent.hosts import is_loopback
 from sync_agent.stub.adt.app import AdtApp, AdtOptions
 from sync_agent.stub.adt.faults import EventHubFaults, FaultProfile
 from sync_agent.stub.adt.routes import Waiting
@@ -74,7 +74,7 @@ class StubServer:
     """
 
     def __init__(self, options: StubOptions) -> None:
-        if not options.token and not _is_loopback(options.host):
+        if not options.token and not is_loopback(options.host):
             raise SettingsError(
                 f"without a token the stub does not listen on {options.host}",
                 remedy="give --token, or listen on 127.0.0.1",
@@ -172,7 +172,7 @@ class StubServer:
             db,
             AdtOptions(
                 token=options.token,
-                open_proxy=_is_loopback(options.host),
+                open_proxy=is_loopback(options.host),
                 host=self.instance_urls[name].partition("://")[2],
                 endpoints={**{hub.name: hub.name for hub in options.hubs}, **options.endpoints},
                 blob_hosts=options.blob_hosts,
@@ -214,15 +214,6 @@ def _check(options: StubOptions) -> None:
                 f"endpoint {endpoint} leads to {hub}, which is no hub of the stub",
                 remedy=f"serve it with --hub {hub}, or name one of {', '.join(sorted(hubs))}",
             )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _in_url(host: str) -> str:

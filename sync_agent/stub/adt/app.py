@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import ipaddress
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from sync_agent.errors import StoreError
+from sync_agent.hosts import is_foreign
 from sync_agent.stub.adt import answers
 from sync_agent.stub.adt.answers import Refusal, bad_request
 from sync_agent.stub.adt.control import PREFIX, Control
@@ -165,7 +165,7 @@ class AdtApp:
             given = request.headers.get(b"authorization", b"")
             if not hmac.compare_digest(given, f"Bearer {token}".encode()):
                 return unauthorized()
-        elif _is_foreign(request):
+        elif is_foreign(request.header(b"host") or "localhost", request.header(b"origin")):
             raise Refusal(
                 403,
                 "Forbidden",
@@ -414,44 +414,6 @@ class AdtApp:
 def _charge_of(response: Response) -> float:
     """Return the query units an answer says it cost."""
     return next((float(value) for name, value in response.headers if name == CHARGE), 0.0)
-
-
-def _is_foreign(request: Request) -> bool:
-    """Tell whether a page of another site sent this, or a name that could be made to mean us.
-
-    Browsers send ``Origin`` with all that can change something. A name other than localhost could
-    be anybody's that resolves to loopback, which would make his page one of ours.
-    """
-    host = _name_in(f"//{request.header(b'host') or 'localhost'}")
-    origin = request.header(b"origin")
-    if not _is_ours(host):
-        return True
-    return origin is not None and _name_in(origin) != host and not _is_loopback(_name_in(origin))
-
-
-def _name_in(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
-
-
-def _is_ours(host: str) -> bool:
-    return _is_loopback(host) or _address(host) is not None
-
-
-def _is_loopback(host: str) -> bool:
-    address = _address(host)
-    if address is not None:
-        return address.is_loopback
-    return host == "localhost" or host.endswith(".localhost")
-
-
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(host)
-    except ValueError:
-        return None
 
 
 def _no_method(request: Request) -> Refusal:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import ipaddress
 import urllib.error
 import urllib.request
 from collections.abc import Collection, Iterator, Mapping
@@ -22,6 +21,8 @@ from email.utils import formatdate
 from http.client import HTTPException
 from typing import Protocol
 from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+from sync_agent.hosts import host_of, is_loopback
 
 LINE_BYTES_MAX = 1_048_576
 CHUNK_BYTES = 1_048_576
@@ -51,13 +52,8 @@ def is_blob_uri(uri: object) -> bool:
 
 def is_allowed(uri: str, hosts: Collection[str]) -> bool:
     """Tell whether the stub may connect to where a blob is."""
-    host = urlsplit(uri).hostname or ""
-    if host in hosts or host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    host = host_of(uri)
+    return host in hosts or is_loopback(host)
 
 
 def read_lines(uri: str) -> Iterator[bytes]:

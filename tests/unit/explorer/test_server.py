@@ -170,6 +170,7 @@ async def test_other_services_are_not_here(build: Path, stub: StubServer, path: 
         {"Origin": "http://evil.example"},
         {"Origin": "http://localhost:1"},
         {"Origin": "null"},
+        {"Origin": "http://["},
         {"Sec-Fetch-Site": "cross-site"},
     ],
 )
