@@ -19,7 +19,7 @@ from sync_agent.stub.adt.exchange import whole_number
 from sync_agent.stub.adt.faults import FaultProfile
 from sync_agent.stub.adt.guard import Guard
 from sync_agent.stub.adt.request_log import LATEST, RequestLog
-from sync_agent.stub.adt.store import TwinDb
+from sync_agent.stub.adt.store import TwinDb, is_store
 from sync_agent.stub.adt.wire import Request, Response, json_response
 
 PREFIX = "stub"
@@ -104,6 +104,8 @@ def load(db: TwinDb, data: bytes) -> None:
     with tempfile.TemporaryDirectory(prefix="sync-agent-stub-") as folder:
         path = Path(folder) / "snapshot.db"
         path.write_bytes(data)
+        if not is_store(path):  # opening it would make an empty store of an empty file
+            raise bad_request("The file is no snapshot of a stub.")
         try:
             copy = TwinDb(path)
         except StoreError as error:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -401,6 +401,16 @@ class TwinDb:
             case _:
                 remedy = "look at the folder and its disk, or give another --data-dir"
         return StoreError(f"the stub's store {self._path}: {error}", remedy=remedy)
+
+
+def is_store(path: Path) -> bool:
+    """Tell whether a file has a store's tables, in whatever format; it is only read."""
+    try:
+        with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)) as db:
+            names = {row[0] for row in db.execute("SELECT name FROM sqlite_schema")}
+    except apsw.Error:
+        return False
+    return names >= {"models", "twins", "relationships"}
 
 
 def _model(row: tuple[Any, ...]) -> StoredModel:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import quote
 
+import apsw
 import pytest
 
 from sync_agent.errors import StoreError
@@ -11,6 +14,7 @@ from sync_agent.stub.adt import control
 from sync_agent.stub.adt.control import load, save
 from sync_agent.stub.adt.request_log import LATEST, RequestLog, steps
 from sync_agent.stub.adt.store import TwinDb
+from sync_agent.stub.amqp.sqlite_log import SqliteEventLog
 from tests.unit.stub.adt.plane import Plane, Reply, twin
 
 
@@ -126,22 +130,24 @@ def test_a_snapshot_of_one_stub_starts_another() -> None:
 
 
 @pytest.mark.parametrize("spoil", [lambda d: b"x" * 100, lambda d: d[: len(d) // 2], lambda d: b""])
-def test_what_is_no_snapshot_changes_nothing(plane: Plane, spoil: object) -> None:
-    assert callable(spoil)
+def test_what_is_no_snapshot_changes_nothing(plane: Plane, spoil: Callable[[bytes], bytes]) -> None:
     plane.put("a")
-    data = spoil(save(plane.db))
-    reply = plane.ask("PUT", "/stub/snapshot", data)
-    if data:
-        assert (reply.status, reply.code) == (400, "InvalidArgument")
-        assert plane.ask("GET", twin("a")).status == 200
+    reply = plane.ask("PUT", "/stub/snapshot", spoil(save(plane.db)))
+    assert (reply.status, reply.code) == (400, "InvalidArgument")
+    assert plane.ask("GET", twin("a")).status == 200
 
 
-def test_a_file_of_the_first_format_is_brought_up_to_date(tmp_path: object) -> None:
-    from pathlib import Path
+def test_another_database_is_no_snapshot(plane: Plane, tmp_path: Path) -> None:
+    events = SqliteEventLog(tmp_path / "event-hubs.db")
+    events.close()
+    plane.put("a")
+    reply = plane.ask("PUT", "/stub/snapshot", (tmp_path / "event-hubs.db").read_bytes())
+    assert (reply.status, reply.code) == (400, "InvalidArgument")
+    assert plane.ask("GET", twin("a")).status == 200
 
-    import apsw
 
-    path = Path(str(tmp_path)) / "adt.db"
+def test_a_file_of_the_first_format_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "adt.db"
     TwinDb(path).close()
     old = apsw.Connection(str(path))
     for table in ("event_routes", "outbox", "jobs"):
