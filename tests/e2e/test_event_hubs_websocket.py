@@ -81,6 +81,13 @@ async def test_other_paths_and_pages_of_other_sites_are_turned_away(
     assert refusal.value.response.status_code == status
 
 
+@pytest.mark.parametrize("path", [PATH, f"{PATH}/", f"{PATH}?sb-hc-id=1", PATH.upper()])
+async def test_the_path_is_taken_as_each_sdk_writes_it(path: str) -> None:
+    async with running_broker() as broker, opened(broker, path) as socket:
+        await socket.send(SASL_HEADER)
+        assert (await socket.recv(decode=False)).startswith(SASL_HEADER)
+
+
 async def test_amqp_may_be_cut_into_messages_anywhere() -> None:
     async with running_broker() as broker, opened(broker) as socket:
         for byte in SASL_HEADER:

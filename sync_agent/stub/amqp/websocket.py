@@ -152,7 +152,8 @@ class Carrier(asyncio.Protocol, asyncio.Transport):
 
     def _answer(self, request: Request) -> None:
         headers = request.headers
-        if request.path.partition("?")[0].lower() != PATH:
+        # Some of Azure's SDKs, .NET's for one, end the path with a slash.
+        if request.path.partition("?")[0].rstrip("/").lower() != PATH:
             response = self._protocol.reject(404, f"AMQP over WebSockets is at {PATH}\n")
         elif not self._any_host and is_foreign(headers.get("Host", ""), headers.get("Origin")):
             response = self._protocol.reject(403, "Pages of other sites may not come here.\n")
