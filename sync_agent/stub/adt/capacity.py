@@ -40,7 +40,7 @@ class Capacity:
 
     def check_models(self, db: TwinDb, added: int) -> Refusal | None:
         """Return why so many models cannot be added, None when they can."""
-        if self.models and added and len(db.models()) + added > self.models:
+        if self.models and added and len(db.registry) + added > self.models:
             return bad_request(f"There can be {self.models} models.", "LimitExceeded")
         return None
 
