@@ -35,7 +35,7 @@ def wording(finding: Diagnostic, models: Sequence[Any]) -> str:
             return _NO_ID
         case "missingContext":
             return _NO_CONTEXT
-        case "badDtmiOrTerm":
+        case "badDtmiOrTerm" if finding.model:
             found = _content_at(finding, models)
             if found is not None:
                 return _schema_wording(finding.model, *found)
@@ -58,12 +58,9 @@ def _content_at(finding: Diagnostic, models: Sequence[Any]) -> tuple[str, str] |
     """Return name and schema of the content a finding points at, if it is as plain as that."""
     match finding.pointer.split("/"):
         case ["", "contents", number, "schema"] if number.isdigit():
-            contents = next(
-                m.get("contents")
-                for m in models
-                if isinstance(m, dict) and m.get("@id") == finding.model
-            )
-            content: Any = contents[int(number)] if isinstance(contents, list) else contents
+            # By its place, since two models may claim one id.
+            model = next(m for n, m in enumerate(models) if finding.source == f"[{n}]")
+            content: dict[str, Any] = model["contents"][int(number)]
             name, schema = content.get("name"), content.get("schema")
             return (name, schema) if isinstance(name, str) and isinstance(schema, str) else None
     return None

@@ -17,6 +17,7 @@ NO_SCHEMA = (
     "dtmi:t:A;1 has 'contents' value with name 'c' whose property 'schema' has value 'XXX' that is"
     " neither a valid DTMI reference nor a DTDL term."
 )
+TEXT = {"@type": "Property", "name": "text", "schema": "string"}
 
 
 @pytest.fixture
@@ -108,6 +109,18 @@ def test_metadata_has_language_maps_and_a_time_with_its_offset(plane: Plane) -> 
         ),
         ([5], 400, "DTDLParserError", f"{PARSER}a model must be a JSON object."),
         ([interface("dtmi:t:A;1")] * 2, 400, "DTDLParserError", PARSER),
+        (
+            [interface("dtmi:t:A;1"), interface("dtmi:t:A;1", {**TEXT, "schema": "XXX"})],
+            400,
+            "DTDLParserError",
+            PARSER,
+        ),
+        (
+            [{**interface("dtmi:t:A;1", {**TEXT, "schema": "XXX"}), "@id": ["dtmi:t:A;1"]}],
+            400,
+            "DTDLParserError",
+            PARSER,
+        ),
         ([MODELS[0]], 409, "ModelIdAlreadyExists", "Some of the model ids already exist: "),
         ([interface(f"dtmi:t:M{n};1") for n in range(251)], 400, "LimitExceeded", "251 models"),
     ],
