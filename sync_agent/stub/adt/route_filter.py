@@ -144,7 +144,9 @@ class _Reader:
                 return False
             if _kind(one) != _kind(two):
                 return sign == "!="
-            return sign in ("=", "<=", ">=") if one is None else compare(one, two)
+            if not isinstance(one, str | int | float):  # null, objects and arrays have no order
+                return (one == two) is (sign != "!=") and sign not in ("<", ">")
+            return compare(one, two)
 
         return holds
 
