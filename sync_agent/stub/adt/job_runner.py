@@ -136,6 +136,9 @@ class JobRunner:
             if not all(is_allowed(job[name], self._blob_hosts) for name in _BLOBS):
                 self._jobs.finish(IMPORT, job, JobStatus.FAILED, _FOREIGN)
                 return
+            # In the same turn: who calls it off from now on finds it at work, and it will notice.
+            job["status"] = JobStatus.RUNNING.value
+            self._jobs.put(IMPORT, job)
         await self._run_import(job)
 
     async def _run_import(self, job: Document) -> None:
@@ -143,7 +146,7 @@ class JobRunner:
         status, fault = JobStatus.SUCCEEDED, ""
         try:
             await asyncio.to_thread(create_log, job["outputBlobUri"])
-            await self._note_running(run)
+            run.note({"status": "Started"})
             await self._import_all(run)
             if run.faults:
                 raise _FailedError(
@@ -160,13 +163,6 @@ class JobRunner:
             status, fault = JobStatus.FAILED, fault or str(error)
         async with self._turn:
             self._jobs.finish(IMPORT, job, status, fault)
-
-    async def _note_running(self, run: _Import) -> None:
-        async with self._turn:
-            self._stop_if_cancelled(run)
-            run.job["status"] = JobStatus.RUNNING.value
-            self._jobs.put(IMPORT, run.job)
-        run.note({"status": "Started"})
 
     async def _import_all(self, run: _Import) -> None:
         number = 0
@@ -195,6 +191,8 @@ class JobRunner:
 
     def _take(self, run: _Import, entry: Any, number: int) -> None:
         """Do what one line says."""
+        if isinstance(entry, _FailedError):
+            raise entry
         if number <= 2:
             _check_header(entry, number)
         elif isinstance(entry, dict) and entry.keys() == {"Section"}:
@@ -252,7 +250,7 @@ class JobRunner:
 
     def _stop_if_cancelled(self, run: _Import) -> None:
         known = self._jobs.get(IMPORT, run.job["id"])
-        if known is None or known["status"] == JobStatus.CANCELLING:
+        if known is None or known["status"] == JobStatus.CANCELLING:  # none after a snapshot
             raise _StoppedError
 
     async def _write_log(self, run: _Import) -> None:
@@ -300,18 +298,18 @@ class JobRunner:
 
 
 def _decoded(lines: Iterator[bytes], number: int) -> list[Any]:
-    """Return the next lines as JSON.
+    """Return the next lines as JSON, up to one that is none: a failure stands in its place.
 
     Raises:
         BlobError: the blob cannot be read.
-        _FailedError: a line is no JSON.
     """
-    entries = []
+    entries: list[Any] = []
     for at, line in enumerate(islice(lines, PIECE), start=number + 1):
         try:
             entries.append(msgspec.json.decode(line))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise _FailedError(f"ValidationFailed: Line {at} is no JSON.") from None
+            entries.append(_FailedError(f"ValidationFailed: Line {at} is no JSON."))
+            break
     return entries
 
 

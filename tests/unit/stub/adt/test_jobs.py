@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from urllib.parse import quote
 import pytest
 
 from sync_agent.stub.adt import job_runner
-from sync_agent.stub.adt.blob import is_allowed, is_blob_uri
+from sync_agent.stub.adt.blob import create_log, is_allowed, is_blob_uri
 from tests.unit.stub.adt.blob_server import Blobs, serving_blobs
 from tests.unit.stub.adt.plane import MODELS, ROOM, Plane, Reply, twin
 
@@ -331,6 +332,41 @@ def test_a_cancelled_job_stops_and_takes_nothing_back(blobs: Blobs) -> None:
         assert (await bench.ended())["status"] == "cancelled"
         assert (await bench.plane.asking("GET", twin("t0"))).status == 200
         assert (await bench.plane.asking("GET", twin("t19999"))).status == 404
+
+    with_bench(blobs, work)
+
+
+def test_a_job_called_off_while_its_log_is_made_writes_nothing(
+    blobs: Blobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached, go_on = threading.Event(), threading.Event()
+
+    def slow(uri: str) -> None:
+        reached.set()
+        go_on.wait(WAIT_S)
+        create_log(uri)
+
+    monkeypatch.setattr(job_runner, "create_log", slow)
+
+    async def work(bench: Bench) -> None:
+        await bench.put([*HEADER, *twins("a")])
+        await asyncio.to_thread(reached.wait, WAIT_S)
+        deleted = await bench.plane.asking("DELETE", "/jobs/imports/j")
+        reply = await bench.plane.asking("POST", "/jobs/imports/j/cancel")
+        go_on.set()
+        assert (deleted.status, reply.body["status"]) == (400, "cancelling")
+        assert (await bench.ended())["status"] == "cancelled"
+        assert (await bench.plane.asking("GET", twin("a"))).status == 404
+
+    with_bench(blobs, work)
+
+
+def test_what_stands_before_a_line_that_is_no_json_stays(blobs: Blobs) -> None:
+    async def work(bench: Bench) -> None:
+        job = await bench.run([*HEADER, *twins("a"), b"{\n", {"$dtId": "b", **TWIN}])
+        assert job["error"] == {"code": "ValidationFailed", "message": "Line 5 is no JSON."}
+        assert (await bench.plane.asking("GET", twin("a"))).status == 200
+        assert (await bench.plane.asking("GET", twin("b"))).status == 404
 
     with_bench(blobs, work)
 
