@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -32,12 +31,8 @@ _SCOPES = (
 
 def sources(
     ctx: typer.Context,
-    source: Annotated[
-        Path | None, typer.Option("--source", help="Folder of inventory files (inventory.source).")
-    ] = None,
-    mapping: Annotated[
-        Path | None, typer.Option("--mapping", help="Mapping file (inventory.mapping).")
-    ] = None,
+    source: context.SourceOption = None,
+    mapping: context.MappingOption = None,
     read: Annotated[
         bool, typer.Option("--read", help="Read all that the mappings name, and show what it is.")
     ] = False,

@@ -285,10 +285,6 @@ class Namespace:
         """Return the wall clock in epoch milliseconds."""
         return int(self.clock() * 1000)
 
-    def has_hub(self, name: str) -> bool:
-        """Tell whether there is a hub of that name, whatever its case."""
-        return name.lower() in self._hubs
-
     def hub(self, name: str) -> Hub:
         """Return a hub by its name, whatever its case.
 
