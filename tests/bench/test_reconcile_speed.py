@@ -103,7 +103,9 @@ def read(folder: Path) -> Desired:
     settings = load_settings(None, flags, {}).settings
     found: list[Desired] = []
 
-    async def work() -> None:  # asyncio.run writes a result out as text while it ends, graph and all
+    async def work() -> (
+        None
+    ):  # asyncio.run writes a result out as text while it ends, graph and all
         found.append(await read_desired(settings, REGISTRY))
 
     asyncio.run(work())
