@@ -263,11 +263,14 @@ class Journal:
         )
         twins = [_TWINS.decode(document) for twin, document in stored if twin]
         edges = [_RELATIONSHIPS.decode(document) for twin, document in stored if not twin]
+        # Twins stay whose model the mapping does not speak of any more: nothing of them is owned.
+        ownership: dict[str, dict[PropertyPath, Ownership]] = {twin.model: {} for twin in twins}
+        ownership |= {model: dict(of) for model, of in rules.ownership.items()}
         return DesiredGraph(
             owner=owner,
             twins={twin.id: twin for twin in twins},
             relationships={edge.key: edge for edge in edges},
-            ownership={model: dict(of) for model, of in rules.ownership.items()},
+            ownership=ownership,
             relationship_properties={
                 n: frozenset(of) for n, of in rules.relationship_properties.items()
             },

@@ -6,7 +6,8 @@ file that is not there, is no text or cannot be opened leaves a gap, and the oth
 same. Only files inside the folder are read: a link that leads out of it is a fault.
 
 A source that is kept reads a file again only when its size, its times or the file itself are not
-what they were; one that was written less than ``SETTLED_S`` ago always, because times are coarse.
+what they were; one that was written less than ``SETTLED_S`` ago always, because times are coarse,
+and one that could not be read to its end, because that need not be the file's fault.
 
 Bounds: ``RECORDS_MAX`` a folder, ``FILES_MAX`` a pattern; those of each kind of file are in its own
 module. Memory is that of the records; up to ``KEPT_MAX`` of them stay for the next reading.
@@ -179,6 +180,8 @@ def _names(folder: Path) -> list[str]:
 def _read_file(file: _File, folder: Path, most: int) -> _ReadFile:
     """Read a file; where it cannot be read, or not to its end, what came before stays.
 
+    Such a file has no stamp, so that it is tried again.
+
     Raises:
         _TooMuchError: it has more than ``most`` records.
     """
@@ -198,6 +201,7 @@ def _read_file(file: _File, folder: Path, most: int) -> _ReadFile:
     except InputError as error:
         file.faults.append(RecordDiagnostic.of(error))
         file.open = True
+        stamp = None
     faults = tuple(file.faults)
     return _ReadFile(stamp, tuple(records), file.columns, faults, file.digest.digest(), file.open)
 

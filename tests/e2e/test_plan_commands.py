@@ -35,6 +35,12 @@ def patch(bench: Bench, twin: str, path: str, value: Any) -> None:
     with_store(bench.url, lambda store: store.patch_twin(twin, operations))
 
 
+async def remove_link(store: Any) -> None:
+    for twin, edge in (("L1", "inventory.aEnd.R1"), ("L1", "inventory.zEnd.R2")):
+        await store.delete_relationship(twin, edge)
+    await store.delete_twin("L1")
+
+
 def kept(bench: Bench, *arguments: str) -> Path:
     """Plan, keep the plan, and return its file."""
     file = bench.folder.parent / "plan.json"
@@ -314,18 +320,29 @@ def test_accepted_drift_stays_until_the_inventory_says_something_new(bench: Benc
 
 def test_a_deleted_twin_is_drift_and_comes_back(bench: Bench) -> None:
     bench.sync("--yes")
-
-    async def remove(store: Any) -> None:
-        for twin, edge in (("L1", "inventory.aEnd.R1"), ("L1", "inventory.zEnd.R2")):
-            await store.delete_relationship(twin, edge)
-        await store.delete_twin("L1")
-
-    with_store(bench.url, remove)
+    with_store(bench.url, remove_link)
     code, out, _ = bench.command("drift")
     assert code == 2
     assert "L1" in out
     assert bench.command("drift", "--revert")[0] == 0
     assert "L1" in bench.twins()
+
+
+def test_a_twin_the_mapping_speaks_of_no_more_is_drift_only_when_it_is_gone(bench: Bench) -> None:
+    bench.sync("--yes")
+    tables = bench.mapping.read_text().split("[[")
+    bench.mapping.write_text("[[".join(table for table in tables if "links.csv" not in table))
+    code, out, err = bench.command(
+        "--set", "inventory.max_delete_percent=100", "sync", *bench.source, "--yes"
+    )
+    assert code == 0, err
+    assert "no rule of the mapping speaks of" in out
+    patch(bench, "L1", "/label", "renamed")
+    assert bench.command("drift")[:2] == (0, "There is no drift.\n")
+    with_store(bench.url, remove_link)
+    code, out, _ = bench.command("drift")
+    assert code == 2
+    assert "L1" in out
 
 
 def test_what_others_make_is_no_drift(bench: Bench) -> None:

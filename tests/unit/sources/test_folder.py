@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -255,6 +256,26 @@ async def test_a_file_that_did_not_change_is_not_read_again(
     assert second.records[1].attributes == {"id": "C"}
     assert second.digest != first.digest
     assert second == read_folder(tmp_path, ["a.csv", "b.csv"])
+
+
+async def test_a_file_that_could_not_be_read_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_module, "SETTLED_S", 0)
+    (tmp_path / "a.csv").write_text("id\nA\n")
+    source = FolderSource(tmp_path)
+    with monkeypatch.context() as context:
+        context.setattr(folder_module, "S_ISREG", _no_more_files)
+        broken = await source.read(["a.csv"])
+    assert not broken.coverage[0].complete
+    assert "Too many open files" in broken.coverage[0].reason
+    again = await source.read(["a.csv"])
+    assert again.coverage[0].complete
+    assert len(again.records) == 1
+
+
+def _no_more_files(_: int) -> bool:
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
 async def test_a_file_written_a_moment_ago_is_read_again_whatever_its_times(
