@@ -113,7 +113,8 @@ class Tmf639Source:
         self._resources = ResourceSet()
         self._listed_ms: int | None = None
         self._fault: ServiceError | None = None
-        self._faults: list[RecordDiagnostic] = []
+        self._event_faults: list[RecordDiagnostic] = []  # until the list is read whole again
+        self._file_faults: list[RecordDiagnostic] = []  # all files are read each time
 
     async def check(self) -> str:
         """Return what answered.
@@ -149,12 +150,12 @@ class Tmf639Source:
                 )
         if self._client is not None and self._due():
             await self._list()
-        self._faults = [] if self._log is None else self._faults
+        self._file_faults = []
         if self._folder is not None:
             try:
                 await asyncio.to_thread(self._take_files, self._folder)
             except InputError as error:
-                self._faults.append(RecordDiagnostic.of(error))
+                self._file_faults.append(RecordDiagnostic.of(error))
         if self._log is not None:
             self._take_events(await self._log.read())
         return self._as_read(scopes)
@@ -203,6 +204,8 @@ class Tmf639Source:
                     remedy="raise records_max",
                 )
                 break
+        if self._fault is None:
+            self._event_faults = []  # whatever they would have said is in the list
         if self._fault is None or not self._resources.known:
             self._resources, self._listed_ms = fresh, began_ms
 
@@ -214,9 +217,9 @@ class Tmf639Source:
                 read += [_timed(event, place) for place, event in _events_of(path)]
             except OSError as error:
                 what = f"cannot be read: {error.strerror}"
-                self._faults.append(RecordDiagnostic(path.name, what, _REMEDY))
+                self._file_faults.append(RecordDiagnostic(path.name, what, _REMEDY))
             except ValueError as error:
-                self._faults.append(RecordDiagnostic(path.name, str(error), _REMEDY))
+                self._file_faults.append(RecordDiagnostic(path.name, str(error), _REMEDY))
         self._apply(read)
 
     def _take_events(self, events: Sequence[Event]) -> None:
@@ -229,7 +232,7 @@ class Tmf639Source:
                 items = document if isinstance(document, list) else [document]
                 read += [_timed(item, place) for item in items]
             except (ValueError, RecursionError) as error:
-                self._faults.append(RecordDiagnostic(place, f"is no event: {error}", _REMEDY))
+                self._event_faults.append(RecordDiagnostic(place, f"is no event: {error}", _REMEDY))
         self._apply(read)
 
     def _apply(self, read: list[_Timed]) -> None:
@@ -239,7 +242,7 @@ class Tmf639Source:
 
     def _as_read(self, scopes: Sequence[str]) -> SourceRead:
         records = [r for known in self._resources.known.values() for r in _records(known, scopes)]
-        faults = list(self._faults)
+        faults = [*self._event_faults, *self._file_faults]
         if self._fault is not None and self._client is not None:
             what = f"was not read whole: {self._fault.message}"
             remedy = self._fault.remedy or "try again; nothing that comes from it is deleted"

@@ -152,6 +152,27 @@ async def test_a_list_that_fails_later_keeps_what_was_known(tmp_path: Path) -> N
         await source.close()
 
 
+async def test_what_was_wrong_with_events_is_over_when_the_list_was_read_again(
+    tmp_path: Path,
+) -> None:
+    clock, hub = Clock(), MemoryHub()
+    hub.send(b"{")
+    (tmp_path / "bad.json").write_text("{")
+    async with serving(InventoryServer(resources=[resource("r0")])) as server:
+        log = EventLog(hub.connect, wait_max_s=5)
+        source = source_of(server, clock, folder=tmp_path, log=log, full_every_s=10)
+        for _ in range(2):
+            found = await source.read(["resources"])
+            assert [d.place for d in found.diagnostics] == ["partition 0 event 0", "bad.json"]
+            assert complete_scopes(found.coverage) == frozenset()
+        (tmp_path / "bad.json").unlink()
+        clock.now_ms += 60_000
+        found = await source.read(["resources"])
+        assert found.diagnostics == ()
+        assert complete_scopes(found.coverage) == {"resources"}
+        await source.close()
+
+
 async def test_events_after_the_list_are_applied_in_order_of_time(tmp_path: Path) -> None:
     events = [
         event("Delete", "r1"),
