@@ -48,7 +48,7 @@ def judged(reconciler: Reconciler, prepared: Prepared) -> tuple[Prepared, GuardE
 def show_plan(plan: Plan, nothing: str = "") -> None:
     """Print a plan for people: its changes, what is left alone, and how many there are.
 
-    ``nothing`` says in other words that there are none.
+    ``nothing`` says in other words that there are none, where nobody counted what is managed.
     """
     counts = {action.name.lower(): count for action, count in plan.counts().items()}
     if plan.changes:
@@ -56,9 +56,10 @@ def show_plan(plan: Plan, nothing: str = "") -> None:
     for warning in plan.warnings:
         print_line(f"warning: {warning}")
     if plan.changes:
+        managed = "" if nothing else f" ({plan.managed:,} managed now)"
         print_line(
             f"Plan: {counts['create']:,} to create, {counts['update']:,} to update,"
-            f" {counts['delete']:,} to delete ({plan.managed:,} managed now)."
+            f" {counts['delete']:,} to delete{managed}."
         )
     else:
         as_it_should = (

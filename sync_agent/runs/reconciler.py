@@ -9,8 +9,8 @@ what is true now.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -76,7 +76,8 @@ class Drift:
 class Reconciler:
     """Brings twins in line under one policy; ``now_ms`` is the date.
 
-    ``imports`` is how import jobs are reached; ``say`` is called with what they are waited for.
+    ``imports`` is how import jobs are reached; ``say`` is called with what somebody who waits
+    has to know.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Reconciler:
     ) -> None:
         self.policy = policy
         self._now_ms = now_ms
+        self._say = say
         self._imports = (
             ImportWork(imports, policy.journal, policy.instance, say) if imports else None
         )
@@ -231,21 +233,22 @@ class Reconciler:
                 await imports.settle_open()
             with self._journal(plan.owner) as journal:
                 record = await asyncio.to_thread(RunRecord, journal, plan, kind, self._now_ms)
-                begun = None
-                if imports is not None and way is Way.IMPORT_JOB:
-                    terms = LoadTerms(
-                        self.policy.rates, self.policy.at_once, on_conflict, on_progress
+                with self._noting_a_break(record):
+                    begun = None
+                    if imports is not None and way is Way.IMPORT_JOB:
+                        terms = LoadTerms(
+                            self.policy.rates, self.policy.at_once, on_conflict, on_progress
+                        )
+                        begun = await load(plan, service, imports, record, terms)
+                    result = await apply_plan(
+                        plan,
+                        service,
+                        at_once=self.policy.at_once,
+                        on_conflict=on_conflict,
+                        on_progress=on_progress,
+                        record=record,
+                        begun=begun,
                     )
-                    begun = await load(plan, service, imports, record, terms)
-                result = await apply_plan(
-                    plan,
-                    service,
-                    at_once=self.policy.at_once,
-                    on_conflict=on_conflict,
-                    on_progress=on_progress,
-                    record=record,
-                    begun=begun,
-                )
                 record.end()
                 result.run = record.run
                 await asyncio.to_thread(_remember, journal, plan, result, desired, whole=whole)
@@ -312,6 +315,19 @@ class Reconciler:
 
     def _journal(self, owner: Owner | None = None) -> Journal:
         return Journal(self.policy.journal, self.policy.instance, owner)
+
+    @contextmanager
+    def _noting_a_break(self, record: RunRecord) -> Iterator[None]:
+        """Store what a run did before it was broken off, and say how to go on."""
+        try:
+            yield
+        except asyncio.CancelledError:
+            record.flush()
+            self._say(
+                f"run {record.run} was broken off: the same again does the rest,"
+                f" sync-agent undo {record.run} takes it back"
+            )
+            raise
 
     @asynccontextmanager
     async def _lease(self, service: TwinService, owner: Owner) -> AsyncIterator[None]:

@@ -37,13 +37,14 @@ class RunRecord:
         """Note an outcome; it is stored with the next ones."""
         self._outcomes.append((number, outcome))
         if len(self._outcomes) >= OUTCOMES_AT_ONCE:
-            self._flush()
+            self.flush()
+
+    def flush(self) -> None:
+        """Store the outcomes so far."""
+        outcomes, self._outcomes = self._outcomes, []
+        self._journal.settle(self.run, outcomes)
 
     def end(self) -> None:
         """Store what is left, and that the run ended."""
-        self._flush()
+        self.flush()
         self._journal.end(self.run, now_ms=self._now_ms())
-
-    def _flush(self) -> None:
-        outcomes, self._outcomes = self._outcomes, []
-        self._journal.settle(self.run, outcomes)

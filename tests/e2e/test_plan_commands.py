@@ -250,6 +250,7 @@ def test_undo_takes_a_run_back_and_nothing_else(bench: Bench) -> None:
     code, out, _ = bench.command("undo", "2")
     assert code == 2
     assert "Nothing was changed; --yes makes these changes." in out
+    assert "Plan: 0 to create, 2 to update, 0 to delete.\n" in out
     code, _, err = bench.command("undo", "2", "--yes")
     assert code == 0, err
 

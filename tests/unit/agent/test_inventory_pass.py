@@ -1,3 +1,4 @@
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,9 @@ from sync_agent.agent.desired_graph import read_mapping
 from sync_agent.agent.inventory_loop import InventoryLoop
 from sync_agent.agent.inventory_pass import Inventory, inventory_of
 from sync_agent.errors import GuardError, InputError, SettingsError, UnavailableError
+from sync_agent.runs.journal import Journal
 from sync_agent.settings.settings import Settings, load_settings
+from sync_agent.twins.twin import Twin
 from tests.memory_service import MemoryService
 from tests.small_network import LINKS, MAPPING, MODELS, ROUTERS, SITES, Rows
 
@@ -98,6 +101,41 @@ async def test_a_service_that_fails_in_the_middle_is_an_error_of_the_pass(
     with pytest.raises(UnavailableError):
         await loop()
     assert await loop()
+
+
+class HangingService(MemoryService):
+    """A service that never answers to the creation of S2, the last twin."""
+
+    def __init__(self) -> None:
+        super().__init__(MODELS)
+        self.hangs = asyncio.Event()
+
+    async def put_twin(self, twin: Twin, *, only_if_absent: bool = False) -> Twin:
+        if twin.id == "S2":
+            self.hangs.set()
+            await asyncio.Event().wait()
+        return await super().put_twin(twin, only_if_absent=only_if_absent)
+
+
+async def test_a_run_that_is_broken_off_says_how_to_go_on_and_notes_what_it_did(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path)
+    (tmp_path / "mapping.toml").write_text(MAPPING)
+    settings = settings_of(tmp_path, **{"limits.requests_in_flight": "1"})
+    said: list[str] = []
+    inventory, service = inventory_of(settings, said.append), HangingService()
+    prepared = await inventory.prepare(service)
+    running = asyncio.create_task(inventory.apply(prepared, service, "sync"))
+    await service.hangs.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert "run 1 was broken off" in said[0]
+    assert "sync-agent undo 1" in said[0]
+    with Journal(settings.state.journal_path, "https://twins.test") as journal:
+        assert journal.run(1).outcomes["done"] == len(service.log) == 4
+        assert journal.run(1).ended_ms is None
 
 
 @pytest.mark.parametrize(
