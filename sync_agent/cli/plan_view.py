@@ -143,13 +143,18 @@ def show_way(way: Decision) -> None:
 
 def show_result(result: ApplyResult) -> None:
     """Print what was done, for people."""
-    done = f"{result.applied.total():,} changes were made"
+    done = _made(result)
     if result.already:
         done += f", {result.already:,} were made already"
     if result.replanned:
         done += f", {len(result.replanned):,} of them planned anew"
     how = f"; sync-agent undo {result.run} takes them back" if result.applied else ""
     print_line(f"{done}{how}.")
+
+
+def _made(result: ApplyResult) -> str:
+    count = result.applied.total()
+    return "1 change was made" if count == 1 else f"{count:,} changes were made"
 
 
 def faults(diagnostics: Sequence[RecordDiagnostic]) -> ExceptionGroup[SyncAgentError]:
@@ -191,7 +196,7 @@ def failures(result: ApplyResult) -> ExceptionGroup[SyncAgentError]:
     ]
     if result.stopped is not None:
         errors.append(result.stopped)
-    done = f"{result.applied.total():,} changes were made"
+    done = _made(result)
     failed, skipped = len(result.failures), len(result.skipped)
     errors.append(
         SyncAgentError(

@@ -219,7 +219,7 @@ def test_a_conflict_is_dealt_with_as_asked(bench: Bench, how: str, latitude: flo
     if how == "skip":
         assert code == 1
         assert "S1 was not changed: it was changed by someone else since the plan: latitude" in err
-        assert "1 changes were made, 1 failed" in err
+        assert "1 change was made, 1 failed" in err
     else:
         assert code == 0, err
     assert bench.twins()["S2"]["latitude"] == 60
