@@ -21,6 +21,7 @@ class ModelRegistry:
         self._interfaces = {interface.id: interface for interface in interfaces}
         self._ancestors: dict[str, tuple[str, ...]] = {}
         self._contents: dict[str, Mapping[str, Content]] = {}
+        self._complete: set[str] = set()
 
     def __contains__(self, model_id: object) -> bool:
         return model_id in self._interfaces
@@ -104,6 +105,8 @@ class ModelRegistry:
 
     def complete(self, model_id: str) -> bool:
         """Tell whether a model and all it depends on, directly or not, are here."""
+        if model_id in self._complete:
+            return True
         pending, seen = [model_id], {model_id}
         while pending:
             current = pending.pop()
@@ -112,6 +115,7 @@ class ModelRegistry:
             fresh = set(self.dependencies(current)) - seen
             seen |= fresh
             pending += fresh
+        self._complete |= seen
         return True
 
     def upload_order(self) -> tuple[str, ...]:
