@@ -16,18 +16,32 @@ def installed(folder: Path, package: str) -> Path:
 
     The test is skipped where that is not possible, and fails in CI.
     """
-    npm = shutil.which("npm")
-    if npm is None:
-        absent(f"{package} needs Node.js with npm")
     folder.mkdir(parents=True, exist_ok=True)
-    install = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--silent"]
+    _npm(folder, ["install", "--silent", package], package)
+    return folder / "node_modules"
+
+
+def locked(source: Path, folder: Path) -> Path:
+    """Copy a folder that has a package-lock.json, and install there exactly what it locks.
+
+    Returns the copy; else as ``installed``.
+    """
+    copy = shutil.copytree(source, folder, dirs_exist_ok=True)
+    _npm(copy, ["ci"], f"what {source.name} needs")
+    return copy
+
+
+def _npm(folder: Path, command: list[str], wanted: str) -> None:
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        absent(f"{wanted} needs Node.js with npm")
     done = subprocess.run(
-        [*install, "--prefix", str(folder), package],
+        [npm, *command, "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder)],
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=INSTALL_S,
         check=False,
     )
     if done.returncode:
-        absent(f"npm could not install {package}: {done.stderr.strip()[-300:]}")
-    return folder / "node_modules"
+        absent(f"npm could not install {wanted}: {done.stderr.strip()[-300:]}")

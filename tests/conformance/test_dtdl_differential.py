@@ -7,7 +7,6 @@ WebAssembly. What is left of the differences is explained in ``docs/dtdl-conform
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,9 @@ import pytest
 from sync_agent.dtdl.parse import parse_models
 from sync_agent.dtdl.registry import ModelRegistry
 from tests.conformance.dtdl_mutations import SOUND, mutations
+from tests.npm import locked
 
 ROOT = Path(__file__).parents[2]
-INSTALL_S = 240
 JUDGE_S = 240
 COUNT = 4_000
 SEED = 20261127
@@ -31,18 +30,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def parser(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder in which Node.js finds the official parser."""
-    npm, node = shutil.which("npm"), shutil.which("node")
-    if npm is None or node is None:
-        pytest.skip("the official parser needs Node.js with npm; it was not asked")
-    home = tmp_path_factory.mktemp("parser")
-    shutil.copytree(ROOT / "tools" / "witness", home, dirs_exist_ok=True)
-    install = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-    ready = subprocess.run(
-        install, cwd=home, capture_output=True, text=True, timeout=INSTALL_S, check=False
-    )
-    if ready.returncode:
-        pytest.skip(f"npm could not install the parser: {ready.stderr.strip()[-300:]}")
-    return home
+    return locked(ROOT / "tools" / "witness", tmp_path_factory.mktemp("parser"))
 
 
 def official(parser: Path, models: list[Any]) -> list[set[str] | None]:

@@ -17,12 +17,11 @@ from typing import Any
 
 import pytest
 
-from tests.outside import absent
+from tests.npm import locked
 
 ROOT = Path(__file__).parents[2]
 ONTOLOGY = ROOT / "dtdl_models" / "telecom"
 PARSERS = ("@azure/dtdl-parser", "@digicatapult/dtdl-parser")
-INSTALL_S = 240
 READ_S = 120
 
 pytestmark = pytest.mark.slow
@@ -31,21 +30,11 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def witness(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], dict[str, Any]]:
     """Return what asks both parsers about a folder of models."""
-    npm, node = shutil.which("npm"), shutil.which("node")
-    if npm is None or node is None:
-        absent("the outside witness needs Node.js with npm; neither parser was asked")
-    home = tmp_path_factory.mktemp("witness")
-    shutil.copytree(ROOT / "tools" / "witness", home, dirs_exist_ok=True)
-    install = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-    ready = subprocess.run(
-        install, cwd=home, capture_output=True, text=True, timeout=INSTALL_S, check=False
-    )
-    if ready.returncode:
-        absent(f"npm could not install the parsers: {ready.stderr.strip()[-300:]}")
+    home = locked(ROOT / "tools" / "witness", tmp_path_factory.mktemp("witness"))
 
     def ask(folder: Path) -> dict[str, Any]:
         answer = subprocess.run(
-            [node, "witness.mjs", str(folder)],
+            ["node", "witness.mjs", str(folder)],
             cwd=home,
             capture_output=True,
             text=True,
