@@ -7,6 +7,7 @@ and a page of another site must not reach it. This is the one place that says wh
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 
@@ -34,6 +35,7 @@ def host_of(url: str) -> str:
         return ""
 
 
+@lru_cache(maxsize=256)
 def is_foreign(host: str, origin: str | None) -> bool:
     """Tell whether a page of another site asks, or a name that could be made to mean us.
 

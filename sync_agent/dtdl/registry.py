@@ -21,6 +21,7 @@ class ModelRegistry:
         self._interfaces = {interface.id: interface for interface in interfaces}
         self._ancestors: dict[str, tuple[str, ...]] = {}
         self._contents: dict[str, Mapping[str, Content]] = {}
+        self._components: dict[str, tuple[str, ...]] = {}
         self._complete: set[str] = set()
 
     def __contains__(self, model_id: object) -> bool:
@@ -90,6 +91,15 @@ class ModelRegistry:
                 for name, content in self._interfaces[ancestor].contents.items():
                     merged.setdefault(name, content)
             known = self._contents[model_id] = merged
+        return known
+
+    def components(self, model_id: str) -> tuple[str, ...]:
+        """Return the names of all components, inherited ones included."""
+        known = self._components.get(model_id)
+        if known is None:
+            contents = self.contents(model_id).items()
+            known = tuple(name for name, content in contents if isinstance(content, Component))
+            self._components[model_id] = known
         return known
 
     def dependencies(self, model_id: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ reasons.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -226,7 +227,7 @@ def _with_places(document: Document, patch: Sequence[Document]) -> Document:
 
     The service makes such an entry when the value is written; the plain patch does not.
     """
-    copy = apply_patch(document, ())
+    copy = deepcopy(document)
     for operation in patch:
         *owner, metadata, name, last = ("", "", "", *str(operation["path"]).split("/")[1:])
         if metadata == "$metadata" and last == "sourceTime":

@@ -1,9 +1,10 @@
 """JSON Patch as Azure Digital Twins takes it: ``add``, ``replace`` and ``remove`` on one document.
 
-The whole patch applies or nothing does; operations apply in order; the given document is not
-touched, and the result shares nothing with it or with the patch. Paths and values are bounded in
-depth, so no document can exhaust the stack. Source: RFC 6902; Azure Digital Twins REST, "Digital
-twins - Update"; messages as recorded from the service.
+The whole patch applies or nothing does; operations apply in order. The given document is not
+touched: what a path leads through is copied, and the result shares the rest with it, but nothing
+with the patch. Paths and values are bounded in depth, so no document can exhaust the stack.
+Source: RFC 6902; Azure Digital Twins REST, "Digital twins - Update"; messages as recorded from the
+service.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ def segments_of(path: str) -> tuple[str, ...]:
     """
     if not path.startswith("/") or path.count("/") > DEPTH_MAX:
         raise unresolved(path)
-    return tuple(s.replace("~1", "/").replace("~0", "~") for s in path[1:].split("/"))
+    segments = path[1:].split("/")
+    if "~" in path:
+        segments = [s.replace("~1", "/").replace("~0", "~") for s in segments]
+    return tuple(segments)
 
 
 def apply_patch(document: Document, patch: Sequence[Document]) -> Document:
@@ -43,7 +47,7 @@ def apply_patch(document: Document, patch: Sequence[Document]) -> Document:
     Raises:
         PatchError: an operation is unknown, lacks a part, or names a place that is not there.
     """
-    result: Document = _copy(document)
+    result = document.copy()
     for operation in patch:
         _apply(result, operation)
     return result
@@ -73,15 +77,23 @@ def _apply(document: Document, operation: Document) -> None:
     elif name == "replace" and not _holds(target, last):
         raise _not_found(last)
     else:
-        _put(target, last, _copy(operation.get("value")), insert=name == "add")
+        value = _copy(operation.get("value"), len(parents) + 1)
+        _put(target, last, value, insert=name == "add")
 
 
 def _step(target: Any, segment: str) -> Any:
-    if isinstance(target, dict) and segment in target:
-        return target[segment]
-    if isinstance(target, list) and (index := _index(target, segment)) is not None:
-        return target[index]
-    raise _not_found(segment)
+    """Go one step down, into a copy of what is there that takes its place."""
+    place: Any = segment
+    if isinstance(target, list):
+        place = _index(target, segment)
+    elif not isinstance(target, dict) or segment not in target:
+        place = None
+    if place is None:
+        raise _not_found(segment)
+    inner = target[place]
+    if isinstance(inner, dict | list):
+        inner = target[place] = inner.copy()
+    return inner
 
 
 def _holds(target: Any, segment: str) -> bool:
@@ -118,7 +130,7 @@ def _index(target: list[Any], segment: str) -> int | None:
     return int(segment) if int(segment) < len(target) else None
 
 
-def _copy(value: Any, depth: int = 0) -> Any:
+def _copy(value: Any, depth: int) -> Any:
     # Several times as quick as copy.deepcopy, which keeps track of cycles; JSON has none.
     if depth > DEPTH_MAX:
         raise PatchError(f"A value is nested deeper than {DEPTH_MAX}.")

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from urllib.parse import quote
 
 from sync_agent.errors import StoreError
@@ -30,7 +31,7 @@ from sync_agent.stub.adt.guard import ConnectionCutError, Guard
 from sync_agent.stub.adt.job_runner import JobRunner
 from sync_agent.stub.adt.jobs import DELETE, IMPORT, JobDb, JobInProgressError, JobOperations
 from sync_agent.stub.adt.models import ModelOperations
-from sync_agent.stub.adt.operation import API_VERSIONS, operation_of
+from sync_agent.stub.adt.operation import API_VERSIONS, Operation, operation_of
 from sync_agent.stub.adt.patch_body import PatchUnreadableError
 from sync_agent.stub.adt.queries import Statements, run_query
 from sync_agent.stub.adt.relationships import RelationshipOperations
@@ -103,7 +104,10 @@ class AdtApp:
         self._statements = Statements()
         self._guard = Guard(db, self._options.faults)
         endpoints = self._options.endpoints
-        self._notifier = Notifier(db, endpoints, self._options.host)
+        self._delivery = (
+            Delivery(db, self._turn, publish, self._log.note_message) if publish else None
+        )
+        self._notifier = Notifier(db, endpoints, self._options.host, self._wake_delivery)
         self._models = ModelOperations(db)
         self._twins = TwinOperations(db, self._notifier)
         self._relationships = RelationshipOperations(db, self._notifier)
@@ -119,10 +123,7 @@ class AdtApp:
             self._options.blob_hosts,
         )
         self._jobs = JobOperations(jobs, self._runner.start)
-        self._control = Control(db, self._guard, self._log, on_profile, self._notifier.forget)
-        self._delivery = (
-            Delivery(db, self._turn, publish, self._log.note_message) if publish else None
-        )
+        self._control = Control(db, self._guard, self._log, on_profile, self._restored)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -156,6 +157,15 @@ class AdtApp:
         self._worker.shutdown()
         self._guard.close()
 
+    def _wake_delivery(self) -> None:
+        if self._delivery is not None:
+            self._delivery.wake()
+
+    def _restored(self) -> None:
+        """Begin anew with another store's content, its outbox too."""
+        self._notifier.forget()
+        self._wake_delivery()
+
     # -- who may ask ----------------------------------------------------------------------------
 
     def _gate(self, request: Request) -> Response | None:
@@ -187,7 +197,7 @@ class AdtApp:
         try:
             passed = await self._guard.before(request, operation)
             fault = passed.fault.kind if passed.fault else ""
-            response = passed.response or await self._in_turn(request)
+            response = passed.response or await self._in_turn(request, operation)
             status, size = response.status, max(size, len(response.body))
             units = _charge_of(response)
             if passed.response is None:
@@ -206,28 +216,30 @@ class AdtApp:
                 time.time(), name, request.method, request.path, status, took_ms, fault
             )
             self._log.note(entry, size, units)
-            if self._delivery is not None and request.method != "GET":
-                self._delivery.wake()
 
     # -- taking turns ---------------------------------------------------------------------------
 
-    async def _in_turn(self, request: Request) -> Response:
+    async def _in_turn(self, request: Request, operation: Operation | None) -> Response:
+        is_query = request.parts[0].lower() == "query"
+        respond = partial(self._route, operation=operation)
+        if not is_query and not self._turn.locked():
+            return self._answer(respond, request)  # nobody gets a turn before this returns
         try:
             async with asyncio.timeout(TURN_MAX_S):
                 await self._turn.acquire()
         except TimeoutError:
             raise answers.unavailable("The stub is busy with queries.") from None
         try:
-            if request.parts[0].lower() != "query":
-                return self._answer(self._route, request)
-            return await self._aside(request)
+            if not is_query:
+                return self._answer(respond, request)
+            return await self._aside(respond, request)
         finally:
             self._turn.release()
 
-    async def _aside(self, request: Request) -> Response:
+    async def _aside(self, respond: Callable[[Request], Response], request: Request) -> Response:
         """Respond in the worker thread; when cancelled, let go only after the thread did."""
         loop = asyncio.get_running_loop()
-        work = loop.run_in_executor(self._worker, self._answer, self._route, request)
+        work = loop.run_in_executor(self._worker, self._answer, respond, request)
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
@@ -254,7 +266,7 @@ class AdtApp:
 
     # -- routes ---------------------------------------------------------------------------------
 
-    def _route(self, request: Request) -> Response:
+    def _route(self, request: Request, operation: Operation | None) -> Response:
         head, *rest = request.parts
         head = head.lower()
         if request.proxied and head in ("graph", "rbac"):
@@ -262,7 +274,6 @@ class AdtApp:
         version = request.option("api-version")
         if version not in API_VERSIONS:
             raise bad_request(f"The api-version must be one of {', '.join(API_VERSIONS)}.")
-        operation = operation_of(request.method, request.parts)
         if operation is not None and not operation.is_in(version):
             raise bad_request(
                 f"{operation.name} is not in api-version {version}; it came with"

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import re
 import time
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
+
+import msgspec
 
 from sync_agent.stub.adt import answers
 from sync_agent.stub.adt.answers import bad_request
+from sync_agent.stub.adt.random_ids import new_uuid
 from sync_agent.twins.twin import Document
 
 PAGE_MAX = 1_000
@@ -27,8 +30,7 @@ _DIGITS_MAX = 18
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """What a request says besides its body: version, conditions, paging."""
 
     api_version: str
@@ -61,8 +63,7 @@ class Asked:
         return position
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What an operation answers: HTTP status, JSON body (None: none) and ETag ("": none)."""
 
     status: int
@@ -121,7 +122,7 @@ def check_id(identifier: str, code: str = "InvalidArgument") -> None:
 def update_time() -> str:
     """Return now as the service stamps properties: seven digits of a second and ``Z``."""
     seconds, fraction = divmod(time.time_ns() // 100, 10_000_000)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{fraction:07d}Z"
+    return f"{_second(seconds)}.{fraction:07d}Z"
 
 
 def upload_time() -> str:
@@ -133,4 +134,9 @@ def upload_time() -> str:
 
 def new_etag() -> str:
     """Return an ETag no document had before."""
-    return f'W/"{uuid.uuid4()}"'
+    return f'W/"{new_uuid()}"'
+
+
+@lru_cache(maxsize=2)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))

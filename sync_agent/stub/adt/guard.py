@@ -42,6 +42,9 @@ class Passed:
     parting: tuple[str, ...] = ()
 
 
+_PASSED = Passed()
+
+
 class Guard:
     """Lets requests of one instance pass, or not, by a profile."""
 
@@ -96,7 +99,7 @@ class Guard:
             ConnectionCutError: the connection ends before anything is done.
         """
         if self._is_idle:
-            return Passed()
+            return _PASSED
         twins = self._touched(request, operation)
         fault = self._faults.next(operation, twins)
         if fault is not None and fault.kind == "delay":

@@ -9,7 +9,6 @@ Source: Azure Digital Twins REST, "Import jobs" and "Delete jobs"; recorded exch
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable
 from datetime import date, timedelta
 from enum import StrEnum
@@ -21,6 +20,7 @@ from sync_agent.stub.adt import answers
 from sync_agent.stub.adt.answers import Refusal, bad_request
 from sync_agent.stub.adt.blob import is_blob_uri
 from sync_agent.stub.adt.exchange import Answer, Asked, Page, check_id, update_time, whole_number
+from sync_agent.stub.adt.random_ids import new_uuid
 from sync_agent.stub.adt.store import TwinDb
 from sync_agent.twins.twin import Document
 
@@ -201,7 +201,7 @@ class JobOperations:
         minutes = whole_number(timeout) if timeout else TIMEOUT_DEFAULT
         if minutes is None or minutes not in TIMEOUT_MINUTES:
             raise bad_request("timeoutInMinutes must be 15 to 1440.", "ValidationFailed")
-        job_id = operation_id or str(uuid.uuid4())
+        job_id = operation_id or new_uuid()
         check_id(job_id)
         if self._jobs.in_progress():
             raise JobInProgressError

@@ -8,7 +8,6 @@ Source: Azure Digital Twins, "Event notifications"; CloudEvents, AMQP binding.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import msgspec
 
 from sync_agent.stub.adt.exchange import update_time
+from sync_agent.stub.adt.random_ids import new_hex, new_uuid
 from sync_agent.twins.twin import Document
 
 PREFIX = "cloudEvents:"
@@ -105,7 +105,7 @@ def replacing_patch(before: Document, after: Document) -> list[Document]:
 
 def _attributes(kind: str, subject: str, host: str) -> dict[str, str]:
     return {
-        "id": str(uuid.uuid4()),
+        "id": new_uuid(),
         "source": host,
         "specversion": "1.0",
         "type": kind,
@@ -116,4 +116,4 @@ def _attributes(kind: str, subject: str, host: str) -> dict[str, str]:
 
 
 def _trace() -> str:
-    return f"00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01"
+    return f"00-{new_hex(32)}-{new_hex(16)}-01"

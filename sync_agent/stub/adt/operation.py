@@ -126,20 +126,20 @@ OPERATIONS: tuple[Operation, ...] = (
 
 def operation_of(method: str, parts: Sequence[str]) -> Operation | None:
     """Return what a request is, None when it is no operation; fixed parts match in any case."""
-    for operation in _by_form().get((method, len(parts)), ()):
-        if all(
-            (part != "") if fixed == "*" else fixed == part.lower()
-            for fixed, part in zip(operation.shape, parts, strict=True)
-        ):
+    for operation in _by_form().get((method, len(parts), parts[0].lower()), ()):
+        for fixed, part in zip(operation.shape, parts, strict=True):
+            if not part if fixed == "*" else fixed != part.lower():
+                break
+        else:
             return operation
     return None
 
 
 @cache
-def _by_form() -> dict[tuple[str, int], tuple[Operation, ...]]:
-    """Return the operations by method and number of parts, so that few are looked at."""
-    forms: dict[tuple[str, int], tuple[Operation, ...]] = {}
+def _by_form() -> dict[tuple[str, int, str], tuple[Operation, ...]]:
+    """Return the operations by method, number of parts and first part: few are looked at."""
+    forms: dict[tuple[str, int, str], tuple[Operation, ...]] = {}
     for operation in OPERATIONS:
-        form = (operation.method, len(operation.shape))
+        form = (operation.method, len(operation.shape), operation.shape[0])
         forms[form] = (*forms.get(form, ()), operation)
     return forms

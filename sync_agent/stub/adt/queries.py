@@ -7,7 +7,6 @@ query is bounded in time as a whole page, whatever it searches.
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +21,7 @@ from sync_agent.stub.adt import answers
 from sync_agent.stub.adt.answers import bad_request
 from sync_agent.stub.adt.exchange import Asked
 from sync_agent.stub.adt.lowering import Lowered, lower
+from sync_agent.stub.adt.random_ids import new_uuid
 from sync_agent.stub.adt.store import TwinDb
 from sync_agent.stub.adt.twin_documents import without_update_times
 
@@ -160,7 +160,7 @@ def _token(place: _Place) -> str:
         "_s": None,
         "_rc": str(place.mark),
         "_q": place.text,
-        "_id": str(uuid.uuid4()),
+        "_id": new_uuid(),
         "_tr": place.returned,
         "_pn": place.page,
     }

@@ -9,8 +9,10 @@ Source: "Azure Digital Twins pricing", meters. Bound: ``LATEST`` requests are ke
 from __future__ import annotations
 
 from collections import Counter, deque
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 LATEST = 1_000
 BILLED_BYTES = 1_024
@@ -18,8 +20,7 @@ OTHER = "Other"
 _UNBILLED = frozenset((401, 403, 429))
 
 
-@dataclass(frozen=True, slots=True)
-class LoggedRequest:
+class LoggedRequest(msgspec.Struct, frozen=True, gc=False):
     """One request as it went; ``time`` is epoch seconds."""
 
     time: float
@@ -76,7 +77,7 @@ class RequestLog:
                 "queryUnits": round(self.query_units, 2),
                 "messages": self.messages_billed,
             },
-            "latest": [asdict(request) for request in kept],
+            "latest": msgspec.to_builtins(kept),
         }
 
 

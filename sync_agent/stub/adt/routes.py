@@ -9,7 +9,7 @@ Source: recorded exchanges; Azure Digital Twins REST, "Event routes".
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,11 +51,21 @@ class Notifier:
     Its methods are called inside the transaction of the change.
     """
 
-    def __init__(self, db: TwinDb, endpoints: Mapping[str, str], host: str) -> None:
-        """Notify of one store's changes; ``endpoints`` are hubs by endpoint, ``host`` our name."""
+    def __init__(
+        self,
+        db: TwinDb,
+        endpoints: Mapping[str, str],
+        host: str,
+        on_message: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Notify of one store's changes; ``endpoints`` are hubs by endpoint, ``host`` our name.
+
+        ``on_message`` hears that something was put into the outbox, before it is committed.
+        """
         self._db = db
         self._endpoints = endpoints
         self._host = host
+        self._on_message = on_message
         self._routes: list[_Route] | None = None
 
     def forget(self) -> None:
@@ -128,6 +138,7 @@ class Notifier:
                     "INSERT INTO outbox(hub, twin, properties, body) VALUES(?,?,?,?)",
                     (route.hub, told.twin, msgspec.json.encode(told.properties), told.body),
                 )
+                self._on_message()
 
 
 class RouteOperations:

@@ -20,6 +20,7 @@ from sync_agent.twins.patch import OPERATIONS, PatchError, apply_patch, segments
 from sync_agent.twins.twin import Document
 
 TEXT_BYTES_MAX = 4_096
+_LENGTHY = (str, dict, list)
 
 
 def new_twin(
@@ -66,8 +67,8 @@ def patched_twin(
     try:
         plan = _read_patch(document, patch)
         result = apply_patch(document, plan.operations)
-        metadata = result["$metadata"]
-        metadata["$lastUpdateTime"] = now
+        metadata = result.pop("$metadata") | {"$lastUpdateTime": now}
+        result["$metadata"] = metadata  # stands last, as the service has it
         if plan.model is not None:
             metadata["$model"] = plan.model
         _stamp_touched(result, plan, registry, now)
@@ -76,7 +77,6 @@ def patched_twin(
     except PatchError as error:
         raise patch_invalid(str(error)) from error
     result["$etag"] = etag
-    result["$metadata"] = result.pop("$metadata")  # stands last, as the service has it
     _check(registry, result, written=patch)
     return result
 
@@ -135,12 +135,14 @@ def too_long_text(written: Any, name: str = "") -> str | None:
             return None
         return f"The value of {name} is longer than {TEXT_BYTES_MAX} bytes."
     if isinstance(written, dict):
-        found = (too_long_text(value, key) for key, value in written.items())
+        for key, value in written.items():
+            if isinstance(value, _LENGTHY) and (found := too_long_text(value, key)):
+                return found
     elif isinstance(written, list):
-        found = (too_long_text(value, name) for value in written)
-    else:
-        return None
-    return next((sentence for sentence in found if sentence is not None), None)
+        for value in written:
+            if isinstance(value, _LENGTHY) and (found := too_long_text(value, name)):
+                return found
+    return None
 
 
 def _check(registry: ModelRegistry, document: Document, *, written: Any) -> None:
@@ -224,7 +226,7 @@ def _stamp_touched(result: Document, plan: _Plan, registry: ModelRegistry, now: 
 
 
 def _stamp_in_component(component: Document, name: str, now: str) -> None:
-    metadata = component.pop("$metadata")
+    metadata = component.pop("$metadata").copy()
     present = name in component
     if present:
         # Recorded: a component's own time does not move when the property ends up removed.
@@ -244,20 +246,28 @@ def _stamp(metadata: Document, name: str, now: str, *, present: bool) -> None:
 
 
 def _write_source_time(document: Document, operation: _SourceTime) -> None:
-    holder = document.get(operation.owner) if operation.owner else document
-    stamp = holder["$metadata"].get(operation.name) if isinstance(holder, dict) else None
+    owner, name = operation.owner, operation.name
+    holder = document.get(owner) if owner else document
+    stamp = holder["$metadata"].get(name) if isinstance(holder, dict) else None
     if not isinstance(stamp, dict):
-        raise _not_found(operation.name)
+        raise _not_found(name)
+    stamp = _with_source_time(stamp, operation)
+    if owner:
+        document[owner] = holder | {"$metadata": holder["$metadata"] | {name: stamp}}
+    else:
+        document["$metadata"][name] = stamp
+
+
+def _with_source_time(stamp: Document, operation: _SourceTime) -> Document:
     if operation.op == "remove":
         if "sourceTime" not in stamp:
             raise _not_found("sourceTime")
-        del stamp["sourceTime"]
-        return
+        return {key: time for key, time in stamp.items() if key != "sourceTime"}
     # The published examples replace the source time of a property that was added just before.
     fault = check_value(Primitive.DATE_TIME, operation.value)
     if fault is not None:
         raise PatchError(f"The sourceTime of {operation.name} {fault}.")
-    stamp["sourceTime"] = operation.value
+    return stamp | {"sourceTime": operation.value}
 
 
 def _not_found(segment: str) -> PatchError:

@@ -7,7 +7,6 @@ Source: recorded exchanges; Azure Digital Twins REST, "Digital twins".
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +24,7 @@ from sync_agent.stub.adt.exchange import (
     new_etag,
     update_time,
 )
+from sync_agent.stub.adt.random_ids import new_uuid
 from sync_agent.stub.adt.routes import Notifier
 from sync_agent.stub.adt.store import TwinDb
 from sync_agent.stub.adt.twin_documents import (
@@ -132,7 +132,7 @@ class TwinOperations:
         model = self._model_of(document, component)
         with self._db.writing():
             self._notifier.measured(
-                twin_id, component, model, message_id or str(uuid.uuid4()), body
+                twin_id, component, model, message_id or new_uuid(), body
             )
         return Answer(204)
 
@@ -150,10 +150,14 @@ class TwinOperations:
             document, operations, self._db.registry, now=update_time(), etag=new_etag()
         )
         model = result["$metadata"]["$model"]
-        if model != document["$metadata"]["$model"]:
+        keeps_model = model == document["$metadata"]["$model"]
+        if not keeps_model:
             self._refuse_decommissioned(model)
         with self._db.writing():
-            self._db.put_twin(result)
+            if keeps_model:
+                self._db.change_twin(result)
+            else:
+                self._db.put_twin(result)
             self._notifier.twin_changed(result["$dtId"], model, operations)
         return Answer(204, etag=result["$etag"])
 

@@ -8,10 +8,8 @@ gateway gives in front of the service do not.
 from __future__ import annotations
 
 import re
-import secrets
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote
 
@@ -21,6 +19,7 @@ from sync_agent.stub.adt import answers
 from sync_agent.stub.adt.answers import Refusal, bad_request
 from sync_agent.stub.adt.exchange import Answer, Asked, Page, whole_number
 from sync_agent.stub.adt.patch_body import PatchUnreadableError, malformed, operations_of
+from sync_agent.stub.adt.random_ids import new_hex, new_uuid
 from sync_agent.twins.twin import Document
 
 Scope = dict[str, Any]
@@ -40,8 +39,7 @@ JSON = (b"content-type", b"application/json; charset=utf-8")
 _TRACE = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """A request taken apart.
 
     ``parts`` are the unescaped parts of the path, without the prefix of the proxy; ``path`` is as
@@ -111,8 +109,7 @@ class Request:
         return operations_of(value, self.body, names_document=names_document)
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(msgspec.Struct, frozen=True):
     """What goes back; ``is_gateway`` tells that the service itself never saw the request."""
 
     status: int
@@ -156,7 +153,7 @@ async def send_response(scope: Scope, send: Send, response: Response) -> None:
         headers += [
             (b"strict-transport-security", b"max-age=2592000"),
             (b"traceresponse", _trace(scope)),
-            (b"mise-correlation-id", str(uuid.uuid4()).encode()),
+            (b"mise-correlation-id", new_uuid().encode()),
         ]
     headers += response.headers
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
@@ -207,7 +204,7 @@ def unreadable(fault: PatchUnreadableError) -> Response:
         "status": 400,
         "detail": None,
         "instance": None,
-        "extensions": {"traceId": f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00"},
+        "extensions": {"traceId": f"00-{new_hex(32)}-{new_hex(16)}-00"},
     }
     problem = (b"content-type", b"application/problem+json; charset=utf-8")
     return Response(400, msgspec.json.encode(body), (problem,))
@@ -241,6 +238,7 @@ async def _read_body(receive: Receive, limit: int) -> bytes:
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
+@lru_cache(maxsize=256)
 def _options(query: bytes) -> Mapping[str, list[str]]:
     try:
         return parse_qs(query.decode("latin-1"), keep_blank_values=True, max_num_fields=OPTIONS_MAX)
@@ -266,8 +264,8 @@ def _trace(scope: Scope) -> bytes:
     """Return the trace the client sent with a span of ours, or a new one."""
     given = next((value for name, value in scope["headers"] if name == b"traceparent"), b"")
     match = _TRACE.fullmatch(given)
-    trace = match[1] if match else secrets.token_hex(16).encode()
-    return b"00-%s-%s-01" % (trace, secrets.token_hex(8).encode())
+    trace = match[1] if match else new_hex(32).encode()
+    return b"00-%s-%s-01" % (trace, new_hex(16).encode())
 
 
 def _next_link(request: Request, path: str, following: str) -> str:

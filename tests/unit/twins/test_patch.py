@@ -124,13 +124,20 @@ def test_a_patch_that_fails_leaves_the_document_as_it_was() -> None:
     assert before == TWIN
 
 
-def test_the_result_shares_nothing_with_document_or_patch() -> None:
-    value = {"inner": [1]}
-    result = patched({"op": "add", "path": "/thing", "value": value})
-    result["thing"]["inner"].append(2)
-    result["levels"].append(4)
+def test_document_and_patch_stay_as_they_are_however_often_a_place_is_written() -> None:
+    before, value = copy.deepcopy(TWIN), {"inner": [1]}
+    result = patched(
+        {"op": "add", "path": "/thing", "value": value},
+        {"op": "add", "path": "/thing/inner/-", "value": 2},
+        {"op": "replace", "path": "/thing/inner/0", "value": 3},
+        {"op": "add", "path": "/levels/-", "value": 4},
+        {"op": "remove", "path": "/levels/0"},
+        {"op": "replace", "path": "/thermostat/setPoint", "value": 5},
+    )
+    assert result["thing"] == {"inner": [3, 2]}
+    assert result["levels"] == [2, 3, 4]
     assert value == {"inner": [1]}
-    assert TWIN["levels"] == [1, 2, 3]
+    assert before == TWIN
 
 
 def test_depth_is_bounded_in_paths_and_in_values() -> None:
@@ -139,5 +146,9 @@ def test_depth_is_bounded_in_paths_and_in_values() -> None:
         deep = [deep]
     with pytest.raises(PatchError, match="nested deeper"):
         patched({"op": "add", "path": "/thing", "value": deep})
+    grown = [{"op": "add", "path": "/a" * depth, "value": {}} for depth in range(1, 11)]
+    inside = {"op": "add", "path": "/a" * 11, "value": deep[0][0][0]}
+    with pytest.raises(PatchError, match="nested deeper"):
+        patched(*grown, inside)
     with pytest.raises(PatchError, match="Could not resolve path"):
         segments_of("/a" * (DEPTH_MAX + 1))
