@@ -8,7 +8,7 @@ Source: "Azure Digital Twins pricing", meters. Bound: ``LATEST`` requests are ke
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,7 +36,7 @@ class LoggedRequest(msgspec.Struct, frozen=True, gc=False):
 class RequestLog:
     """Counts since the start or the last reset."""
 
-    statuses: dict[str, Counter[int]] = field(default_factory=dict)
+    statuses: defaultdict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
     operations_billed: int = 0
     query_units: float = 0.0
     messages_billed: int = 0
@@ -44,7 +44,7 @@ class RequestLog:
 
     def note(self, request: LoggedRequest, size: int, query_units: float = 0.0) -> None:
         """Count a request; ``size`` is the larger of its two bodies in bytes."""
-        self.statuses.setdefault(request.operation, Counter())[request.status] += 1
+        self.statuses[request.operation][request.status] += 1
         self.latest.append(request)
         if request.operation != OTHER and request.status not in _UNBILLED:
             self.operations_billed += steps(size)

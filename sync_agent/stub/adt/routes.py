@@ -76,19 +76,19 @@ class Notifier:
         """Tell of a twin or relationship that was created."""
         is_edge = "$relationshipId" in document
         kind = notification.RELATIONSHIP_CREATE if is_edge else notification.TWIN_CREATE
-        if self._wanted:
+        if self.is_wanted:
             self._send(notification.of_document(kind, document, self._host))
 
     def went(self, document: Document) -> None:
         """Tell of a twin or relationship that was deleted."""
         is_edge = "$relationshipId" in document
         kind = notification.RELATIONSHIP_DELETE if is_edge else notification.TWIN_DELETE
-        if self._wanted:
+        if self.is_wanted:
             self._send(notification.of_document(kind, document, self._host))
 
     def twin_changed(self, twin_id: str, model: str, patch: Sequence[Document]) -> None:
         """Tell of a twin that a patch changed."""
-        if self._wanted and patch:
+        if self.is_wanted and patch:
             kind = notification.TWIN_UPDATE
             self._send(notification.of_patch(kind, twin_id, model, patch, self._host))
 
@@ -101,7 +101,7 @@ class Notifier:
         self, document: Document, model: str, patch: Sequence[Document]
     ) -> None:
         """Tell of a relationship that a patch changed."""
-        if self._wanted and patch:
+        if self.is_wanted and patch:
             subject = f"{document['$sourceId']}/relationships/{document['$relationshipId']}"
             kind = notification.RELATIONSHIP_UPDATE
             self._send(notification.of_patch(kind, subject, model, patch, self._host))
@@ -110,14 +110,15 @@ class Notifier:
         self, twin_id: str, component: str | None, model: str, message_id: str, data: Any
     ) -> None:
         """Tell of telemetry that came in."""
-        if self._wanted:
+        if self.is_wanted:
             told = notification.of_telemetry(
                 twin_id, component, model, message_id, data, self._host
             )
             self._send(told)
 
     @property
-    def _wanted(self) -> bool:
+    def is_wanted(self) -> bool:
+        """Tell whether there is a route for anything."""
         return bool(self._current())
 
     def _current(self) -> list[_Route]:

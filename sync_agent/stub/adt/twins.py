@@ -153,7 +153,7 @@ class TwinOperations:
         keeps_model = model == document["$metadata"]["$model"]
         if not keeps_model:
             self._refuse_decommissioned(model)
-        with self._db.writing():
+        with self._db.writing(one_statement=not self._notifier.is_wanted):
             if keeps_model:
                 self._db.change_twin(result)
             else:
