@@ -7,15 +7,15 @@ go. What is already as wanted is not stale; a second application of a plan finds
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sync_agent.inventory.owner import Owner
-from sync_agent.inventory.paths import value_at
+from sync_agent.inventory.paths import Path, value_at
 from sync_agent.reconcile.change import Action, Change, Edit, leaves, rebase, same
 from sync_agent.reconcile.plan import Plan
 from sync_agent.twins.graph import TwinGraph
-from sync_agent.twins.twin import Document, Relationship, Twin
+from sync_agent.twins.twin import Document, JsonValue, Relationship, Twin
 
 VALUE_CHARS_SHOWN = 60
 
@@ -85,11 +85,19 @@ def _edge_staleness(change: Change, edge: Relationship, document: Document | Non
     return "" if alike else "its properties were changed"
 
 
-def lacks(document: Document, twin: Twin) -> list[Edit]:
-    """Return the edits by which an existing twin gets every value of another."""
+def lacks(document: Document, wanted: Twin | Relationship) -> list[Edit]:
+    """Return the edits by which something that exists gets every value of another.
+
+    A twin's are by leaf; a property of a relationship is edited whole.
+    """
+    values: Iterable[tuple[Path, JsonValue]]
+    if isinstance(wanted, Twin):
+        values = leaves(wanted.properties)
+    else:
+        values = (((name,), value) for name, value in wanted.properties.items())
     return [
         Edit(path, value_at(document, path), value)
-        for path, value in leaves(twin.properties)
+        for path, value in values
         if not same(value_at(document, path), value)
     ]
 

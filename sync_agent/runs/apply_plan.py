@@ -22,7 +22,8 @@ from sync_agent.errors import GuardError, ServiceError, SyncAgentError, Unauthor
 from sync_agent.ports.twin_store import TwinStore
 from sync_agent.reconcile.change import Action, Change
 from sync_agent.reconcile.plan import Plan, phases
-from sync_agent.runs.apply_change import ChangeMaker, OnConflict, StaleError
+from sync_agent.reconcile.second_look import StaleError
+from sync_agent.runs.apply_change import ChangeMaker, OnConflict
 from sync_agent.runs.bounded import each
 from sync_agent.runs.spread import Spread
 
