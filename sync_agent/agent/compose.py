@@ -18,7 +18,9 @@ from sync_agent.agent.policy import reconciler_of
 from sync_agent.agent.runtime import Agent, Clock, Pace, Rules
 from sync_agent.agent.state import StateStore
 from sync_agent.agent.twin_service import quotas_of, twin_store
-from sync_agent.azure.event_hub import HubAddress, HubReceiver, HubSender
+from sync_agent.azure.hub_address import HubAddress
+from sync_agent.azure.hub_receiver import HubReceiver
+from sync_agent.azure.hub_sender import HubSender
 from sync_agent.azure.identity import credential_for
 from sync_agent.errors import SettingsError
 from sync_agent.health.flag import parse_flags

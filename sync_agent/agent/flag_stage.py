@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 import structlog
 
-from sync_agent.agent.state import FlagEvent, StateStore
+from sync_agent.agent.outcomes import FlagEvent
+from sync_agent.agent.state import StateStore
 from sync_agent.errors import ServiceError
 from sync_agent.health.flag import FlagQuery, changed
 from sync_agent.ports.twin_store import TwinReader

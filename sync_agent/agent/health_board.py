@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from sync_agent.agent.state import HealthRecord, TransitionRecord
+from sync_agent.agent.outcomes import HealthRecord, TransitionRecord
 from sync_agent.health.profile import Profile
 from sync_agent.health.window import (
     ElementHealth,

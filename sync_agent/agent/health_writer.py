@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from sync_agent.agent.directory import TwinDirectory
-from sync_agent.agent.state import HealthRecord, StateStore
+from sync_agent.agent.outcomes import HealthRecord
+from sync_agent.agent.state import StateStore
 from sync_agent.errors import NotFoundError, ServiceError
 from sync_agent.ports.twin_store import TwinWriter
 from sync_agent.runs.bounded import each

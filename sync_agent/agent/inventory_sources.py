@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from sync_agent.azure.event_hub import HubAddress, HubReceiver
+from sync_agent.azure.hub_address import HubAddress
+from sync_agent.azure.hub_receiver import HubReceiver
 from sync_agent.azure.identity import credential_for
 from sync_agent.azure.twin_store import AzureTwinStore
 from sync_agent.errors import SettingsError

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Self
 
 from sync_agent.agent.state import StateStore
-from sync_agent.azure.event_hub import HubAddress
+from sync_agent.azure.hub_address import HubAddress
 from sync_agent.errors import InputError, StoreError, SyncAgentError
 from sync_agent.telemetry.tally import Tally
 

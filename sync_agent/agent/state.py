@@ -15,16 +15,23 @@ Bounds: ``DEAD_LETTERS_MAX`` dead letters, after which the agent stops instead o
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
+from sync_agent.agent.outcomes import (
+    BatchOutcome,
+    DeadLetter,
+    FlagEvent,
+    HealthRecord,
+    Position,
+    TransitionRecord,
+)
+from sync_agent.disk.lock import LockTakenError, open_locked
+from sync_agent.disk.sqlite_file import FileKind, SqliteFile
 from sync_agent.errors import StoreError
 from sync_agent.telemetry.tally import Tally
 
@@ -33,7 +40,6 @@ TRANSITIONS_MAX = 5_000_000
 FLAG_EVENTS_MAX = 1_000_000
 LOCK_WAIT_S = 5.0
 
-_SCHEMA_VERSION = 1
 _SCHEMA = """
 CREATE TABLE position(
     stream TEXT NOT NULL, partition TEXT NOT NULL, sequence_number INTEGER NOT NULL,
@@ -60,76 +66,15 @@ CREATE TABLE flag_event(
     id INTEGER PRIMARY KEY, query TEXT NOT NULL, element TEXT NOT NULL, kind TEXT NOT NULL,
     at_ms INTEGER NOT NULL);
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """How far one partition has been read: ``watermark_ms`` is the newest event time seen in it."""
-
-    sequence_number: int
-    watermark_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class HealthRecord:
-    """One element's open health window and what its twin shows or shall show.
-
-    ``window`` and ``published`` are JSON objects; ``revision`` counts the changes of ``published``.
-    """
-
-    element: str
-    model: str
-    partition: str
-    window: Mapping[str, Any]
-    published: Mapping[str, Any]
-    revision: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class TransitionRecord:
-    """A change of an element's health state; ``at_ms`` is event time."""
-
-    element: str
-    at_ms: int
-    before: str
-    after: str
-    score: float | None
-    worst_kpi: str
-    explanation: str
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """An event, or one sample of it, that could not be applied, and why."""
-
-    partition: str
-    sequence_number: int
-    element: str
-    reason: str
-    body: bytes
-    recorded_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class FlagEvent:
-    """An element that entered or left the answer of a named query; ``kind`` is entered or left."""
-
-    query: str
-    element: str
-    kind: str
-    at_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class BatchOutcome:
-    """All that one batch of one partition changes; it is committed whole or not at all."""
-
-    partition: str
-    position: Position
-    tally: Tally = field(default_factory=Tally)
-    health: Sequence[HealthRecord] = ()
-    transitions: Sequence[TransitionRecord] = ()
-    dead_letters: Sequence[DeadLetter] = ()
+_KIND = FileKind(
+    name="agent state",
+    setting="state.path",
+    version=1,
+    schema=_SCHEMA,
+    synchronous="NORMAL",
+    wait_s=LOCK_WAIT_S,
+    when_full="the agent goes on from its last position",
+)
 
 
 class StateStore:
@@ -142,12 +87,15 @@ class StateStore:
             StoreError: it cannot be opened, is damaged, is of another version, or another agent
                 is writing to it.
         """
-        self._path = path
+        if readonly and not path.exists():
+            raise StoreError(
+                f"no agent state at {path}",
+                remedy="start `sync-agent run` with this state path first, or set state.path",
+            )
         self._stream = stream
         self._lock = None if readonly else _lock(path)
         try:
-            with self._translated():
-                self._db = self._open(readonly)
+            self._file = SqliteFile(path, _KIND, readonly=readonly)
         except StoreError:
             self._unlock()
             raise
@@ -160,7 +108,7 @@ class StateStore:
 
     def close(self) -> None:
         """Close the file and release its lock."""
-        self._db.close()
+        self._file.close()
         self._unlock()
 
     # -- what a batch changes -------------------------------------------------------------------
@@ -168,7 +116,7 @@ class StateStore:
     def commit(self, outcome: BatchOutcome) -> None:
         """Store a batch's outcome and move its partition's position, all in one transaction."""
         tally = outcome.tally
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute(
                 "INSERT INTO position VALUES(?,?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET"
                 " sequence_number=excluded.sequence_number, watermark_ms=excluded.watermark_ms,"
@@ -195,13 +143,13 @@ class StateStore:
         self, health: Sequence[HealthRecord], transitions: Sequence[TransitionRecord]
     ) -> None:
         """Store windows that time closed, without any new event."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             self._put_health(db, health)
             _put_transitions(db, transitions)
 
     def mark_health_written(self, written: Iterable[tuple[str, int]]) -> None:
         """Note that the twins of these elements show these revisions of their health."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.executemany(
                 "UPDATE health SET written=max(written, ?) WHERE element=?",
                 [(revision, element) for element, revision in written],
@@ -209,7 +157,7 @@ class StateStore:
 
     def commit_flags(self, events: Sequence[FlagEvent]) -> None:
         """Store which elements entered and left the named queries."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             for event in events:
                 if event.kind == "entered":
                     db.execute(
@@ -230,7 +178,7 @@ class StateStore:
 
     def positions(self) -> dict[str, Position]:
         """Return the position of each partition read so far."""
-        rows = self._rows(
+        rows = self._file.rows(
             "SELECT partition, sequence_number, watermark_ms FROM position WHERE stream=?",
             (self._stream,),
         )
@@ -238,7 +186,7 @@ class StateStore:
 
     def tally(self) -> Tally:
         """Return the counts of all events ever committed, over all streams and partitions."""
-        rows = self._rows(
+        rows = self._file.rows(
             "SELECT coalesce(sum(rows),0), coalesce(sum(applied),0), coalesce(sum(coalesced),0),"
             " coalesce(sum(missing),0), coalesce(sum(dead_lettered),0) FROM position"
         )
@@ -254,14 +202,14 @@ class StateStore:
 
     def unwritten_health_count(self) -> int:
         """Return how many twins do not yet show their health."""
-        rows = self._rows("SELECT count(*) FROM health WHERE written < revision")
+        rows = self._file.rows("SELECT count(*) FROM health WHERE written < revision")
         return int(next(iter(rows))[0])
 
     def transitions(
         self, element: str | None = None, *, since_ms: int = 0
     ) -> list[TransitionRecord]:
         """Return health state changes in the order they were decided."""
-        rows = self._rows(
+        rows = self._file.rows(
             "SELECT element, at_ms, before, after, score, worst_kpi, explanation FROM transition"
             " WHERE at_ms >= ? AND (? IS NULL OR element = ?) ORDER BY id",
             (since_ms, element, element),
@@ -270,7 +218,7 @@ class StateStore:
 
     def dead_letters(self, limit: int = 1000) -> list[DeadLetter]:
         """Return the newest dead letters, oldest of them first."""
-        rows = self._rows(
+        rows = self._file.rows(
             "SELECT partition, sequence_number, element, reason, body, recorded_ms FROM"
             " (SELECT * FROM dead_letter ORDER BY id DESC LIMIT ?) ORDER BY id",
             (limit,),
@@ -279,11 +227,11 @@ class StateStore:
 
     def flagged(self, query: str) -> dict[str, int]:
         """Return the elements a named query holds now, and since when (epoch ms)."""
-        return dict(self._rows("SELECT element, since_ms FROM flag WHERE query=?", (query,)))
+        return dict(self._file.rows("SELECT element, since_ms FROM flag WHERE query=?", (query,)))
 
     def flag_events(self, query: str | None = None) -> list[FlagEvent]:
         """Return what entered and left the named queries, in order."""
-        rows = self._rows(
+        rows = self._file.rows(
             "SELECT query, element, kind, at_ms FROM flag_event WHERE ? IS NULL OR query = ?"
             " ORDER BY id",
             (query, query),
@@ -292,70 +240,13 @@ class StateStore:
 
     # -- inside ---------------------------------------------------------------------------------
 
-    def _open(self, readonly: bool) -> sqlite3.Connection:
-        if readonly:
-            if not self._path.exists():
-                raise StoreError(
-                    f"no agent state at {self._path}",
-                    remedy="start `sync-agent run` with this state path first, or set state.path",
-                )
-            address = f"{self._path.absolute().as_uri()}?mode=ro"
-            db = sqlite3.connect(address, uri=True, timeout=LOCK_WAIT_S)
-        else:
-            db = sqlite3.connect(self._path, isolation_level=None, timeout=LOCK_WAIT_S)
-        try:
-            self._prepare(db, readonly=readonly)
-        except BaseException:
-            db.close()
-            raise
-        return db
-
-    def _prepare(self, db: sqlite3.Connection, *, readonly: bool) -> None:
-        if not readonly:
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=NORMAL")
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0 and not readonly:
-            db.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version={_SCHEMA_VERSION};COMMIT;")
-        elif version != _SCHEMA_VERSION:
-            raise StoreError(
-                f"{self._path} is an agent state of version {version}, this is {_SCHEMA_VERSION}",
-                remedy="use the sync-agent that wrote it, or set state.path to a new file",
-            )
-
     def _unlock(self) -> None:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._translated():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            remedy = "check that the folder exists and may be written, or set state.path"
-            if "full" in str(error):
-                remedy = "free space on that disk; the agent goes on from its last position"
-            raise StoreError(f"agent state {self._path}: {error}", remedy=remedy) from error
-
-    def _rows(self, sql: str, parameters: Sequence[object] = ()) -> Iterable[tuple[Any, ...]]:
-        with self._translated():
-            return self._db.execute(sql, parameters).fetchall()
-
     def _health(self, where: str, parameters: Sequence[object]) -> list[HealthRecord]:
-        rows = self._rows(
+        rows = self._file.rows(
             f"SELECT element, model, partition, window, published, revision FROM health {where}",  # noqa: S608 - own words
             parameters,
         )
@@ -405,7 +296,7 @@ class StateStore:
         (count,) = db.execute("SELECT count(*) FROM dead_letter").fetchone()
         if count > DEAD_LETTERS_MAX:
             raise StoreError(
-                f"the dead-letter store {self._path} holds its maximum of {DEAD_LETTERS_MAX}",
+                f"the dead-letter store {self._file.path} holds its maximum of {DEAD_LETTERS_MAX}",
                 remedy="mend the producer, then move the file away",
             )
 
@@ -433,19 +324,14 @@ def _trim(db: sqlite3.Connection, table: str, keep: int) -> None:
 def _lock(path: Path) -> int:
     """Take the writer's lock beside the state file, or say who else may hold it."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR, 0o600)
+        return open_locked(Path(f"{path}.lock"))
+    except LockTakenError as error:
+        raise StoreError(
+            f"agent state {path} is in use by another sync-agent",
+            remedy="stop that process, or give this one its own state.path",
+        ) from error
     except OSError as error:
         raise StoreError(
             f"agent state {path}: {error.strerror}",
             remedy="check that the folder exists and may be written, or set state.path",
         ) from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(handle)
-        raise StoreError(
-            f"agent state {path} is in use by another sync-agent",
-            remedy="stop that process, or give this one its own state.path",
-        ) from error
-    return handle

@@ -19,7 +19,8 @@ import structlog
 
 from sync_agent.agent.directory import Entry, TwinDirectory
 from sync_agent.agent.health_board import HealthBoard
-from sync_agent.agent.state import BatchOutcome, DeadLetter, Position, StateStore
+from sync_agent.agent.outcomes import BatchOutcome, DeadLetter, Position
+from sync_agent.agent.state import StateStore
 from sync_agent.errors import ServiceError
 from sync_agent.ports.events import Event
 from sync_agent.ports.twin_store import TwinWriter

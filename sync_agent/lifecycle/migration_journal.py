@@ -10,7 +10,6 @@ Whoever has it open holds its lock: two processes that write one journal would s
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -22,6 +21,7 @@ from typing import Self
 
 import msgspec
 
+from sync_agent.disk.lock import LockTakenError, take_lock
 from sync_agent.errors import GuardError, InputError, StoreError
 from sync_agent.migration.rules import Pair
 from sync_agent.migration.step import Step
@@ -290,11 +290,13 @@ def _opened(path: Path, flags: int, pair: Pair | None = None) -> MigrationJourna
 
 def _lock(path: Path, file: int) -> None:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+        take_lock(file)
+    except LockTakenError as error:
         raise GuardError(
             f"a migration that keeps {path} is running", remedy="wait until it is done"
         ) from error
+    except OSError as error:
+        raise _failure(path, error) from error
 
 
 def _head(path: Path, file: int) -> tuple[str, Pair]:

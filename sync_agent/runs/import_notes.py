@@ -40,22 +40,24 @@ class ImportNotes(Journal):
     def __init__(self, path: Path, instance: str) -> None:
         """Open or create the file; see ``Journal``."""
         super().__init__(path, instance)
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute(_TABLE)
 
     def add(self, note: Note) -> None:
         """Note a job."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute("INSERT INTO import_job VALUES(?,?,?)", (self._instance, note.job, note.run))
 
     def strike(self, note: Note) -> None:
         """Strike a job out."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute(
                 "DELETE FROM import_job WHERE instance=? AND job=?", (self._instance, note.job)
             )
 
     def open(self) -> list[Note]:
         """Return the jobs that were not struck out."""
-        rows = self._rows("SELECT job, run FROM import_job WHERE instance=?", (self._instance,))
+        rows = self._file.rows(
+            "SELECT job, run FROM import_job WHERE instance=?", (self._instance,)
+        )
         return [Note(job, run) for job, run in rows]

@@ -18,15 +18,15 @@ Everything is apart by the service's address, and what is remembered of twins by
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import msgspec
 
-from sync_agent.errors import InputError, StoreError
+from sync_agent.disk.sqlite_file import FileKind, SqliteFile
+from sync_agent.errors import InputError
 from sync_agent.inventory.desired import DesiredGraph, Ownership
 from sync_agent.inventory.owner import Owner
 from sync_agent.inventory.paths import Path as PropertyPath
@@ -39,7 +39,6 @@ OUTCOMES_AT_ONCE = 200
 LOOKED_UP_MAX = 5_000
 LOCK_WAIT_S = 10.0
 
-_VERSION = 1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS run(
     id INTEGER PRIMARY KEY AUTOINCREMENT, instance TEXT NOT NULL, kind TEXT NOT NULL,
@@ -58,6 +57,16 @@ CREATE TABLE IF NOT EXISTS accepted(
     scope TEXT NOT NULL, element TEXT NOT NULL, path TEXT NOT NULL, actual BLOB NOT NULL,
     wanted BLOB NOT NULL, PRIMARY KEY(scope, element, path)) WITHOUT ROWID;
 """
+_KIND = FileKind(
+    name="journal",
+    setting="state.journal",
+    version=1,
+    schema=_SCHEMA,
+    synchronous="FULL",
+    wait_s=LOCK_WAIT_S,
+    when_full="the same again does the rest",
+    across_threads=True,
+)
 
 _ENCODER = msgspec.json.Encoder()
 _CHANGES = msgspec.json.Decoder(Change)
@@ -98,28 +107,15 @@ class Journal:
         Raises:
             StoreError: it cannot be opened, is damaged or of another version.
         """
-        self._path = path
         self._instance = instance
         self._scope = f"{instance} {owner.name}" if owner else ""
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with self._translated():
-                self._db = sqlite3.connect(
-                    path, isolation_level=None, timeout=LOCK_WAIT_S, check_same_thread=False
-                )
-                self._prepare()
-        except OSError as error:
-            raise StoreError(f"journal {path}: {error.strerror}", remedy=_REMEDY) from error
-        except StoreError:
-            if hasattr(self, "_db"):
-                self._db.close()
-            raise
+        self._file = SqliteFile(path, _KIND)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._db.close()
+        self._file.close()
 
     # -- runs -----------------------------------------------------------------------------------
 
@@ -127,7 +123,7 @@ class Journal:
         self, kind: str, owner: Owner, changes: Sequence[Change], *, digest: str, now_ms: int
     ) -> int:
         """Store a run with all of its changes; return its number."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             cursor = db.execute(
                 "INSERT INTO run(instance, kind, began_ms, digest, owner) VALUES(?,?,?,?,?)",
                 (self._instance, kind, now_ms, digest, _ENCODER.encode(owner)),
@@ -146,7 +142,7 @@ class Journal:
 
     def replace(self, run: int, number: int, change: Change) -> None:
         """Store what a change became when it was planned anew, before it is made."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute(
                 "UPDATE change SET change=? WHERE run=? AND number=?",
                 (_ENCODER.encode(change), run, number),
@@ -154,7 +150,7 @@ class Journal:
 
     def settle(self, run: int, outcomes: Iterable[tuple[int, str]]) -> None:
         """Store outcomes of changes by their number."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.executemany(
                 "UPDATE change SET outcome=? WHERE run=? AND number=?",
                 [(outcome, run, number) for number, outcome in outcomes],
@@ -162,12 +158,12 @@ class Journal:
 
     def end(self, run: int, *, now_ms: int) -> None:
         """Note that a run came to its end, whatever that was."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute("UPDATE run SET ended_ms=? WHERE id=?", (now_ms, run))
 
     def runs(self, limit: int = RUNS_MAX) -> list[Run]:
         """Return the newest runs, newest first."""
-        rows = self._rows(
+        rows = self._file.rows(
             "SELECT id, kind, began_ms, ended_ms, digest, owner FROM run WHERE instance=?"
             " ORDER BY id DESC LIMIT ?",
             (self._instance, limit),
@@ -195,7 +191,7 @@ class Journal:
             if run.id == number:
                 return run
         raise InputError(
-            f"there is no run {number} in {self._path}",
+            f"there is no run {number} in {self._file.path}",
             remedy="list them with sync-agent runs; state.journal says which journal is read",
         )
 
@@ -206,7 +202,9 @@ class Journal:
 
     def changes(self, run: int, outcomes: Sequence[str] = ("", "done")) -> list[Change]:
         """Return a run's changes with one of these outcomes, in order."""
-        rows = self._rows("SELECT outcome, change FROM change WHERE run=? ORDER BY number", (run,))
+        rows = self._file.rows(
+            "SELECT outcome, change FROM change WHERE run=? ORDER BY number", (run,)
+        )
         return [_CHANGES.decode(change) for outcome, change in rows if outcome in outcomes]
 
     # -- the baseline ---------------------------------------------------------------------------
@@ -217,7 +215,7 @@ class Journal:
         An edit of something that is not in the baseline leaves it out: nothing is known of the
         rest of it.
         """
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             for change in changes:
                 if change.action is Action.DELETE:
                     for table in ("baseline", "tombstone"):
@@ -239,7 +237,7 @@ class Journal:
             **desired.twins,
             **{f"{s}/{r}": edge for (s, r), edge in desired.relationships.items()},
         }
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             wanted = {element for element in touched if element in things}
             wanted |= things.keys() - self._baselined(db, things)
             self._put_baseline(db, [things[e] for e in sorted(wanted - without)])
@@ -254,11 +252,11 @@ class Journal:
 
     def baseline(self, owner: Owner) -> DesiredGraph | None:
         """Return the graph that was last made true, None when there never was one."""
-        rows = self._rows("SELECT rules FROM ownership WHERE scope=?", (self._scope,))
+        rows = self._file.rows("SELECT rules FROM ownership WHERE scope=?", (self._scope,))
         if not rows:
             return None
         rules = msgspec.json.decode(rows[0][0], type=_Rules)
-        stored = self._rows(
+        stored = self._file.rows(
             "SELECT twin, document FROM baseline WHERE scope=? ORDER BY element", (self._scope,)
         )
         twins = [_TWINS.decode(document) for twin, document in stored if twin]
@@ -281,12 +279,12 @@ class Journal:
     def absent_since(self) -> dict[str, int]:
         """Return the tombstones."""
         return dict(
-            self._rows("SELECT element, since_ms FROM tombstone WHERE scope=?", (self._scope,))
+            self._file.rows("SELECT element, since_ms FROM tombstone WHERE scope=?", (self._scope,))
         )
 
     def mark_absent(self, absent: Iterable[str], back: Iterable[str], *, now_ms: int) -> None:
         """Set tombstones where there are none yet, and take them from what came back."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.executemany(
                 "INSERT OR IGNORE INTO tombstone VALUES(?,?,?)",
                 [(self._scope, element, now_ms) for element in absent],
@@ -295,7 +293,7 @@ class Journal:
 
     def accept(self, element: str, differences: Mapping[PropertyPath, Accepted]) -> None:
         """Store differences that a person accepted."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.executemany(
                 "INSERT OR REPLACE INTO accepted VALUES(?,?,?,?,?)",
                 [
@@ -313,7 +311,7 @@ class Journal:
     def accepted(self) -> dict[str, dict[PropertyPath, Accepted]]:
         """Return the accepted differences by element and path."""
         found: dict[str, dict[PropertyPath, Accepted]] = {}
-        for element, path, actual, wanted in self._rows(
+        for element, path, actual, wanted in self._file.rows(
             "SELECT element, path, actual, wanted FROM accepted WHERE scope=?", (self._scope,)
         ):
             where = tuple(msgspec.json.decode(path))
@@ -323,7 +321,7 @@ class Journal:
 
     def forget_accepted(self, elements: Iterable[str]) -> None:
         """Drop the accepted differences of elements."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             self._drop(db, "accepted", elements)
 
     # -- inside ---------------------------------------------------------------------------------
@@ -366,44 +364,7 @@ class Journal:
 
     def _outcomes(self, run: int) -> dict[str, int]:
         return dict(
-            self._rows("SELECT outcome, count(*) FROM change WHERE run=? GROUP BY outcome", (run,))
-        )
-
-    def _prepare(self) -> None:
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            script = f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version={_VERSION};COMMIT;"
-            self._db.executescript(script)
-        elif version != _VERSION:
-            raise StoreError(
-                f"{self._path} is a journal of version {version}, this is {_VERSION}",
-                remedy="use the sync-agent that wrote it, or set state.journal to a new file",
+            self._file.rows(
+                "SELECT outcome, count(*) FROM change WHERE run=? GROUP BY outcome", (run,)
             )
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._translated():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise StoreError(f"journal {self._path}: {error}", remedy=_REMEDY) from error
-
-    def _rows(self, sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
-        with self._translated():
-            return self._db.execute(sql, parameters).fetchall()
-
-
-_REMEDY = "check that the folder exists, may be written and has space, or set state.journal"
+        )

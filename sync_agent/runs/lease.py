@@ -11,12 +11,12 @@ deployed when it is missing. Why this way: docs/decisions/0004-one-writer.md.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from sync_agent.disk.lock import LockTakenError, open_locked
 from sync_agent.errors import (
     ConflictError,
     GuardError,
@@ -56,19 +56,15 @@ async def file_lease(path: Path) -> AsyncIterator[None]:
         StoreError: the file cannot be opened.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
-    except OSError as error:
-        raise StoreError(
-            f"lock {path}: {error.strerror}", remedy="check its folder, or set state.journal"
-        ) from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(handle)
+        handle = open_locked(path)
+    except LockTakenError as error:
         raise GuardError(
             f"another sync-agent on this machine is changing the twins ({path})",
             remedy="wait until it is done",
+        ) from error
+    except OSError as error:
+        raise StoreError(
+            f"lock {path}: {error.strerror}", remedy="check its folder, or set state.journal"
         ) from error
     try:
         yield
@@ -195,6 +191,33 @@ class TwinLease:
             f"{holder} is changing the twins (lease {self._id}, {when})",
             remedy="wait until it is done; the lease of one that died runs out by itself",
         )
+
+
+@asynccontextmanager
+async def stopping_when_lost(lease: TwinLease) -> AsyncIterator[None]:
+    """Hold a lease, and stop what is done under it when it is lost.
+
+    Raises:
+        GuardError: another writer holds it, or took it over.
+        ServiceError: the service could not be reached or refused the lease.
+    """
+    task = asyncio.current_task()
+    reasons: list[str] = []
+
+    def lost(reason: str) -> None:
+        reasons.append(reason)
+        if task is not None:
+            task.cancel()
+
+    async with lease.held(lost):
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not reasons or task is None or task.uncancel():
+                raise
+            raise GuardError(
+                f"{reasons[0]}; the run was stopped", remedy="run it again: it does what is left"
+            ) from None
 
 
 def _time_ms(text: str) -> int:

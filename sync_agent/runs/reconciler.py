@@ -33,7 +33,7 @@ from sync_agent.runs.apply_plan import ApplyResult, Progress, apply_plan
 from sync_agent.runs.import_jobs import ImportAccess, ImportWork, Say, silent
 from sync_agent.runs.import_load import LoadTerms, load
 from sync_agent.runs.journal import Journal
-from sync_agent.runs.lease import TwinLease, file_lease
+from sync_agent.runs.lease import TwinLease, file_lease, stopping_when_lost
 from sync_agent.runs.observe import observe, read_elements
 from sync_agent.runs.run_record import RunRecord
 from sync_agent.twins.collector import collector_resting
@@ -345,29 +345,8 @@ class Reconciler:
                 lease_s=policy.lease_s,
                 now_ms=self._now_ms,
             )
-            async with _stopping_when_lost(lease):
+            async with stopping_when_lost(lease):
                 yield
-
-
-@asynccontextmanager
-async def _stopping_when_lost(lease: TwinLease) -> AsyncIterator[None]:
-    task = asyncio.current_task()
-    reasons: list[str] = []
-
-    def lost(reason: str) -> None:
-        reasons.append(reason)
-        if task is not None:
-            task.cancel()
-
-    async with lease.held(lost):
-        try:
-            yield
-        except asyncio.CancelledError:
-            if not reasons or task is None or task.uncancel():
-                raise
-            raise GuardError(
-                f"{reasons[0]}; the run was stopped", remedy="run it again: it does what is left"
-            ) from None
 
 
 def _remember(

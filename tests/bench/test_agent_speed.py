@@ -18,7 +18,9 @@ from sync_agent.agent.compose import read_rules
 from sync_agent.agent.replay import encode
 from sync_agent.agent.runtime import Agent, Clock, Pace
 from sync_agent.agent.state import StateStore
-from sync_agent.azure.event_hub import HubAddress, HubReceiver, HubSender
+from sync_agent.azure.hub_address import HubAddress
+from sync_agent.azure.hub_receiver import HubReceiver
+from sync_agent.azure.hub_sender import HubSender
 from sync_agent.azure.identity import credential_for
 from sync_agent.azure.twin_store import AzureTwinStore
 from sync_agent.ports.events import OutgoingEvent

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from sync_agent.agent.state import StateStore
-from sync_agent.azure.event_hub import HubAddress, HubSender
+from sync_agent.azure.hub_address import HubAddress
+from sync_agent.azure.hub_sender import HubSender
 from sync_agent.azure.identity import credential_for
 from sync_agent.azure.twin_store import AzureTwinStore
 from sync_agent.dtdl.parse import parse_models

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from sync_agent.agent import state as state_module
-from sync_agent.agent.state import (
+from sync_agent.agent.outcomes import (
     BatchOutcome,
     DeadLetter,
     FlagEvent,
     HealthRecord,
     Position,
-    StateStore,
     TransitionRecord,
 )
+from sync_agent.agent.state import StateStore
 from sync_agent.errors import StoreError
 from sync_agent.telemetry.tally import Tally
 
@@ -142,8 +142,8 @@ def test_a_full_disk_is_reported_as_such_and_keeps_the_last_position(path: Path)
     with StateStore(path) as store:
         store.commit(outcome(7))
         # SQLite's own page ceiling gives the very error a full disk gives.
-        pages = store._db.execute("PRAGMA page_count").fetchone()[0]
-        store._db.execute(f"PRAGMA max_page_count={pages}")
+        pages = store._file.rows("PRAGMA page_count")[0][0]
+        store._file.rows(f"PRAGMA max_page_count={pages}")
         big = DeadLetter("0", 9, "L9", "big", b"x" * 1_000_000, 1)
         with pytest.raises(StoreError, match="full") as caught:
             store.commit(outcome(9, dead_letters=[big]))

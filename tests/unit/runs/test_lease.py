@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from sync_agent.errors import GuardError, UnreachableError
-from sync_agent.runs.lease import MODEL, TwinLease
+from sync_agent.runs.lease import MODEL, TwinLease, stopping_when_lost
 from tests.memory_service import MemoryService
 
 ID = "sync-agent-lease.inventory"
@@ -59,3 +59,36 @@ async def test_a_lease_that_was_taken_over_is_lost_and_not_deleted() -> None:
         await asyncio.sleep(0.1)
     assert lost == [f"the lease {ID} was taken over"]
     assert (service.graph.twin(ID) or {})["holder"] == "you/2"
+
+
+async def test_what_is_done_under_a_lease_stops_when_it_is_taken_over() -> None:
+    service = MemoryService([MODEL])
+
+    async def run() -> None:
+        async with stopping_when_lost(lease(service)):
+            await service.patch_twin(ID, [{"op": "add", "path": "/holder", "value": "you/2"}])
+            await asyncio.sleep(10)
+
+    with pytest.raises(GuardError, match="was taken over; the run was stopped") as caught:
+        await run()
+    assert caught.value.remedy == "run it again: it does what is left"
+    task = asyncio.current_task()
+    assert task is not None
+    assert not task.cancelling()
+
+
+async def test_a_run_that_is_broken_off_gives_its_lease_back() -> None:
+    service = MemoryService([MODEL])
+    held = asyncio.Event()
+
+    async def run() -> None:
+        async with stopping_when_lost(lease(service)):
+            held.set()
+            await asyncio.sleep(10)
+
+    task = asyncio.create_task(run())
+    await held.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert service.graph.twin(ID) is None

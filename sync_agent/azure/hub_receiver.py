@@ -1,11 +1,10 @@
-"""Event Hubs through azure-eventhub: receive every partition from a known position, and send.
+"""Receives every partition of an event hub from a known position, through azure-eventhub.
 
 The receiver keeps no checkpoint: its caller says where to start and stores positions itself. What
 the SDK does by itself is bounded here: a consumer that breaks is made anew just behind the last
 event that was handled, an error that lasts longer than ``retry_for_s`` ends the run, refused
 credentials end it at once. While a handler works, its partition's events wait in the SDK's buffer
-(at most
-``prefetch``), then in the hub: that is the back-pressure.
+(at most ``prefetch``), then in the hub: that is the back-pressure.
 
 Measured facts the settings rest on: with a prefetch of 300 the SDK's loop reads 5,000 events/s,
 with 3,000 five times that; after an error the SDK starts a partition at the position it was first
@@ -19,78 +18,20 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
-from azure.core.credentials_async import AsyncTokenCredential
-from azure.eventhub import EventData, TransportType
-from azure.eventhub.aio import EventHubConsumerClient, EventHubProducerClient
-from azure.eventhub.exceptions import (
-    AuthenticationError,
-    EventDataError,
-    EventDataSendError,
-    EventHubError,
-)
-from tenacity import (
-    AsyncRetrying,
-    retry_if_exception_type,
-    stop_after_delay,
-    wait_random_exponential,
-)
+from azure.eventhub import EventData
+from azure.eventhub.aio import EventHubConsumerClient
 
-from sync_agent.errors import (
-    InputError,
-    NotFoundError,
-    ServiceError,
-    SettingsError,
-    UnauthorizedError,
-    UnreachableError,
-)
-from sync_agent.ports.events import BatchHandler, Event, Extent, OutgoingEvent
+from sync_agent.azure.hub_address import HubAddress, build_client, service_error
+from sync_agent.ports.events import BatchHandler, Event, Extent
 
 CLAIM_EVERY_S = 2.0  # how soon a partition whose consumer broke is taken up again
-AUTH_TIMEOUT_S = 10
 CLOSE_MAX_S = 30.0
 HAND_OVER_S = 0.1  # how long the SDK gathers before it hands events over
 PROBE_AFTER_S = 10.0
 PROBE_MAX_S = 20.0
 EARLIEST = "-1"
-
-
-@dataclass(frozen=True, slots=True)
-class HubAddress:
-    """Where a hub is and how to sign in: a connection string, or a namespace with a credential."""
-
-    connection_string: str = ""
-    namespace: str = ""
-    name: str | None = None
-    credential: AsyncTokenCredential | None = None
-
-    @property
-    def place(self) -> str:
-        """Return host and hub name, without any secret."""
-        parts = dict(
-            part.split("=", 1) for part in self.connection_string.split(";") if "=" in part
-        )
-        host = self.namespace or parts.get("Endpoint", "").removeprefix("sb://").rstrip("/")
-        return f"{host}/{self.name or parts.get('EntityPath', '')}"
-
-    def arguments(self) -> dict[str, Any]:
-        """Return what both SDK clients are built with."""
-        shared = {
-            "transport_type": TransportType.Amqp,
-            "retry_total": 1,
-            "retry_backoff_factor": 0.3,
-            "auth_timeout": AUTH_TIMEOUT_S,
-        }
-        if self.connection_string:
-            return {**shared, "conn_str": self.connection_string, "eventhub_name": self.name}
-        return {
-            **shared,
-            "fully_qualified_namespace": self.namespace,
-            "eventhub_name": self.name or "",
-            "credential": self.credential,
-        }
 
 
 class _Inbox:
@@ -137,9 +78,9 @@ class HubReceiver:
     """Receives all partitions of a hub for one consumer group (port ``EventReceiver``).
 
     The SDK's consumer may go silent after its connection broke, without an error
-    (azure-sdk-for-python
-    #42332). So a partition that delivered nothing for ``PROBE_AFTER_S`` is asked about: when the
-    hub has newer events, or was out of reach meanwhile, the client is made anew.
+    (azure-sdk-for-python #42332). So a partition that delivered nothing for ``PROBE_AFTER_S`` is
+    asked about: when the hub has newer events, or was out of reach meanwhile, the client is made
+    anew.
     """
 
     def __init__(
@@ -174,7 +115,7 @@ class HubReceiver:
         try:
             return [str(p) for p in await self._client.get_partition_ids()]
         except Exception as error:
-            raise _translated(error, self._address) from error
+            raise service_error(error, self._address) from error
 
     async def extents(self) -> Mapping[str, Extent]:
         """Return what each partition holds at the moment.
@@ -187,7 +128,7 @@ class HubReceiver:
             try:
                 properties = await self._client.get_partition_properties(partition)
             except Exception as error:
-                raise _translated(error, self._address) from error
+                raise service_error(error, self._address) from error
             last = int(properties["last_enqueued_sequence_number"])
             first = int(properties["beginning_sequence_number"])
             extents[partition] = Extent(last + 1 if properties["is_empty"] else first, last)
@@ -218,10 +159,12 @@ class HubReceiver:
         self._ended.set()
 
     def _new_client(self) -> EventHubConsumerClient:
-        arguments = self._address.arguments()
-        arguments["consumer_group"] = self._consumer_group
-        arguments["load_balancing_interval"] = CLAIM_EVERY_S
-        client: EventHubConsumerClient = _build(EventHubConsumerClient, arguments)
+        client: EventHubConsumerClient = build_client(
+            EventHubConsumerClient,
+            self._address,
+            consumer_group=self._consumer_group,
+            load_balancing_interval=CLAIM_EVERY_S,
+        )
         return client
 
     async def _session(self, on_batch: BatchHandler) -> None:
@@ -265,7 +208,7 @@ class HubReceiver:
             results = await asyncio.gather(*tasks, return_exceptions=True)
         for result in results:
             if isinstance(result, Exception):
-                self._fail(_translated(result, self._address))
+                self._fail(service_error(result, self._address))
 
     async def _work(self, on_batch: BatchHandler, partition: str, inbox: _Inbox) -> None:
         """Hand a partition's events over in batches; while one is worked on, the next gathers."""
@@ -301,7 +244,7 @@ class HubReceiver:
                 async with asyncio.timeout(PROBE_MAX_S):
                     stalled = [p for p in silent if await self._has_newer(p)]
             except Exception as error:  # noqa: BLE001 - the SDK raises of every kind
-                translated = _translated(error, self._address)
+                translated = service_error(error, self._address)
                 lost_since = now if lost_since is None else lost_since
                 if not translated.retryable or now - lost_since > self._retry_for_s:
                     self._fail(translated)
@@ -317,7 +260,7 @@ class HubReceiver:
 
     async def _on_error(self, _context: Any, error: Exception) -> None:
         """Take an error the SDK gives up on; a passing one is the watch's matter."""
-        translated = _translated(error, self._address)
+        translated = service_error(error, self._address)
         if not translated.retryable:
             self._fail(translated)
 
@@ -328,109 +271,6 @@ class HubReceiver:
     async def _close_client(self) -> None:
         with suppress(Exception):
             await asyncio.wait_for(self._client.close(), CLOSE_MAX_S)
-
-
-class HubSender:
-    """Sends to a hub (port ``EventSender``)."""
-
-    def __init__(self, address: HubAddress, *, retry_for_s: float) -> None:
-        self._address = address
-        self._retry_for_s = retry_for_s
-        self._client = _build(EventHubProducerClient, address.arguments())
-
-    async def partitions(self) -> Sequence[str]:
-        """Return the hub's partition ids.
-
-        Raises:
-            ServiceError: the hub cannot be reached, does not exist, or refuses the credentials.
-        """
-        try:
-            return [str(p) for p in await self._retrying(self._client.get_partition_ids)]
-        except (EventHubError, OSError, TimeoutError) as error:
-            raise _translated(error, self._address) from error
-
-    async def send(self, events: Sequence[OutgoingEvent]) -> None:
-        """Send events in order per partition or key; returns when the hub accepted all.
-
-        Raises:
-            ServiceError: the hub stayed out of reach for ``retry_for_s``, is not there, or refuses
-            the
-                credentials; events before the failure may have been accepted.
-            InputError: one event alone is larger than the hub takes.
-        """
-        lanes: dict[tuple[str | None, str | None], list[OutgoingEvent]] = {}
-        for event in events:
-            lanes.setdefault((event.partition, event.partition_key), []).append(event)
-        try:
-            await asyncio.gather(*(self._send_lane(*lane) for lane in lanes.items()))
-        except (EventHubError, OSError, TimeoutError) as error:
-            raise _translated(error, self._address) from error
-
-    async def close(self) -> None:
-        """Release the connection."""
-        await self._client.close()
-
-    async def _send_lane(
-        self, lane: tuple[str | None, str | None], events: Sequence[OutgoingEvent]
-    ) -> None:
-        partition, key = lane
-        position = 0
-        while position < len(events):
-            batch = await self._retrying(
-                lambda: self._client.create_batch(partition_id=partition, partition_key=key)
-            )
-            added = 0
-            for event in events[position:]:
-                data = EventData(event.body)
-                data.properties = {str(name): value for name, value in event.properties.items()}
-                data.content_type = "application/json"
-                try:
-                    batch.add(data)
-                except ValueError:
-                    break
-                added += 1
-            if not added:
-                raise InputError(
-                    f"an event of {len(events[position].body)} bytes is larger than the hub takes",
-                    remedy="put fewer rows into one event",
-                )
-            full = batch
-            await self._retrying(lambda full=full: self._client.send_batch(full))
-            position += added
-
-    async def _retrying(self, work: Any) -> Any:
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type((EventDataSendError, EventHubError, OSError)),
-            stop=stop_after_delay(self._retry_for_s),
-            wait=wait_random_exponential(0.2, max=10),
-            reraise=True,
-        )
-        async for attempt in retrying:
-            with attempt:
-                try:
-                    return await work()
-                except EventHubError as error:
-                    translated = _translated(error, self._address)
-                    if not translated.retryable:
-                        raise translated from error
-                    raise
-        return None
-
-
-_NOT_FOUND = ("not-found", "NotFound", "could not be found", "Status code: 404")
-
-
-def _build(client: Any, arguments: dict[str, Any]) -> Any:
-    make = client.from_connection_string if "conn_str" in arguments else client
-    try:
-        return make(**arguments)
-    except ValueError as error:
-        # The SDK's message may repeat the string it was given, which holds a key.
-        raise SettingsError(
-            "the Event Hubs connection string cannot be used",
-            remedy="it looks like Endpoint=sb://HOST/;SharedAccessKeyName=..;SharedAccessKey=.."
-            ";EntityPath=HUB; without EntityPath set event_hub.name",
-        ) from error
 
 
 def _received(partition: str, event: EventData) -> Event:
@@ -456,28 +296,3 @@ def _body(event: EventData) -> bytes:
 
 def _text(value: Any) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-
-
-def _translated(error: BaseException, address: HubAddress) -> ServiceError:
-    """Say what an SDK error means and what to do; messages name host and hub, never a key."""
-    if isinstance(error, ServiceError):
-        return error
-    condition = str(error)
-    if isinstance(error, AuthenticationError) or "unauthorized" in condition.lower():
-        return UnauthorizedError(
-            f"event hub {address.place} refuses the credentials",
-            status=401,
-            remedy="check the key, or give the identity the role Azure Event Hubs Data Receiver",
-        )
-    if any(sign in condition for sign in _NOT_FOUND):
-        return NotFoundError(
-            f"there is no event hub or consumer group at {address.place}",
-            status=404,
-            remedy="check event_hub.name and event_hub.consumer_group",
-        )
-    if isinstance(error, EventDataError) and not isinstance(error, EventDataSendError):
-        return ServiceError(f"event hub {address.place} refused an event: {type(error).__name__}")
-    return UnreachableError(
-        f"event hub {address.place} cannot be reached ({type(error).__name__})",
-        remedy="check the address, the network and that the hub is up",
-    )
