@@ -20,6 +20,7 @@ _COLUMNS = (
     Column("failed", "FAILED", justify="right", style="red"),
     Column("skipped", "SKIPPED", justify="right"),
     Column("open", "OPEN", justify="right"),
+    Column("state", "STATE", styles={"broken off": "red", "under way": "yellow"}),
     Column("ended", "ENDED"),
 )
 
@@ -31,14 +32,18 @@ def runs(
 ) -> None:
     """List the runs that changed twins, newest first.
 
-    OPEN are changes without a known outcome: the process ended before.
+    OPEN are changes without a known outcome: they are still to be made, or the run was over before
+    they were. A run that was broken off may have made them all the same; undo looks at the twins.
     """
-    from sync_agent.runs.journal import Journal
+    from sync_agent.runs.journal import Journal, Run
     from sync_agent.settings.settings import required
 
     settings = context.settings(ctx)
-    with Journal(settings.state.journal_path, required(settings.adt.url, "adt.url")) as journal:
-        found = journal.runs(limit)
+    path, instance = settings.state.journal_path, required(settings.adt.url, "adt.url")
+    found: list[Run] = []
+    if path.exists():
+        with Journal(path, instance, readonly=True) as journal:
+            found = journal.runs(limit)
     rows = [
         {
             "run": run.id,
@@ -48,6 +53,7 @@ def runs(
             **{name: run.outcomes.get(name, 0) for name in ("done", "already", "failed")},
             "skipped": run.outcomes.get("skipped", 0),
             "open": run.outcomes.get("", 0),
+            "state": run.state,
             "ended": format_time_ms(run.ended_ms) if run.ended_ms is not None else None,
         }
         for run in found
@@ -55,4 +61,5 @@ def runs(
     if rows or output is Output.JSON:
         print_rows(rows, _COLUMNS, output=output)
     else:
-        print_line("No run changed anything yet.")
+        where = "" if path.exists() else f" There is no {path}, where state.journal says it is."
+        print_line(f"No run changed anything yet.{where}")

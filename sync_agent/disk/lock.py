@@ -43,3 +43,22 @@ def open_locked(path: Path) -> int:
         os.close(handle)
         raise
     return handle
+
+
+def is_locked(path: Path) -> bool:
+    """Tell whether somebody holds the lock of a file; nobody holds that of one that is not there.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False

@@ -4,11 +4,9 @@ One SQLite file beside the agent's state, shared by every command that writes tw
 
 - **runs** and their **changes**. All changes of a run are stored before its first write, with what
   was there before; each one's outcome follows. A process killed in between leaves changes without
-  an outcome, which may or may not have been made: whoever takes them back looks.
-- the **baseline**: every managed twin and relationship as it was last made true. What differs from
-  it in the service was changed behind the agent's back.
-- **tombstones**: since when an element is not in the inventory any more, by a clock of our own.
-- **accepted** differences.
+  an outcome, which may or may not have been made: whoever takes them back looks. While a run is
+  under way its process holds a lock beside the journal; one with neither lock nor end broke off.
+- what is remembered of an owner's twins: ``twin_memory``.
 
 Durability: WAL with ``synchronous=FULL`` - what is stored before a write survives a power cut.
 Bounds: the newest ``RUNS_MAX`` runs are kept; outcomes are stored ``OUTCOMES_AT_ONCE`` at a time.
@@ -17,26 +15,26 @@ Everything is apart by the service's address, and what is remembered of twins by
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
 import msgspec
 
+from sync_agent.disk.lock import LockTakenError, is_locked, open_locked
 from sync_agent.disk.sqlite_file import FileKind, SqliteFile
-from sync_agent.errors import InputError
-from sync_agent.inventory.desired import DesiredGraph, Ownership
+from sync_agent.errors import InputError, StoreError
 from sync_agent.inventory.owner import Owner
-from sync_agent.inventory.paths import Path as PropertyPath
-from sync_agent.reconcile.change import Action, Change, edited
-from sync_agent.reconcile.rules import Accepted
-from sync_agent.twins.twin import Relationship, Twin
+from sync_agent.reconcile.change import Change
+from sync_agent.runs import twin_memory
+from sync_agent.runs.twin_memory import TwinMemory
 
 RUNS_MAX = 500
 OUTCOMES_AT_ONCE = 200
-LOOKED_UP_MAX = 5_000
 LOCK_WAIT_S = 10.0
 
 _SCHEMA = """
@@ -46,22 +44,12 @@ CREATE TABLE IF NOT EXISTS run(
 CREATE TABLE IF NOT EXISTS change(
     run INTEGER NOT NULL, number INTEGER NOT NULL, element TEXT NOT NULL, change BLOB NOT NULL,
     outcome TEXT NOT NULL DEFAULT '', PRIMARY KEY(run, number)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS baseline(
-    scope TEXT NOT NULL, element TEXT NOT NULL, twin INTEGER NOT NULL, document BLOB NOT NULL,
-    PRIMARY KEY(scope, element)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS ownership(scope TEXT PRIMARY KEY, rules BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS tombstone(
-    scope TEXT NOT NULL, element TEXT NOT NULL, since_ms INTEGER NOT NULL,
-    PRIMARY KEY(scope, element)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS accepted(
-    scope TEXT NOT NULL, element TEXT NOT NULL, path TEXT NOT NULL, actual BLOB NOT NULL,
-    wanted BLOB NOT NULL, PRIMARY KEY(scope, element, path)) WITHOUT ROWID;
 """
 _KIND = FileKind(
     name="journal",
     setting="state.journal",
     version=1,
-    schema=_SCHEMA,
+    schema=_SCHEMA + twin_memory.SCHEMA,
     synchronous="FULL",
     wait_s=LOCK_WAIT_S,
     when_full="the same again does the rest",
@@ -70,65 +58,73 @@ _KIND = FileKind(
 
 _ENCODER = msgspec.json.Encoder()
 _CHANGES = msgspec.json.Decoder(Change)
-_TWINS = msgspec.json.Decoder(Twin)
-_RELATIONSHIPS = msgspec.json.Decoder(Relationship)
+
+
+class RunState(StrEnum):
+    """Whether a run came to its end; one that broke off was killed or cancelled."""
+
+    ENDED = "ended"
+    UNDER_WAY = "under way"
+    BROKEN_OFF = "broken off"
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
     """One application of a plan: ``kind`` is the command, ``outcomes`` counts its changes.
 
-    An outcome is ``done``, ``already``, ``failed``, ``skipped``, or "" where none is known because
-    the process ended before; ``ended_ms`` is None then.
+    An outcome is ``done``, ``already``, ``failed``, ``skipped``, or "" where none is known: it is
+    yet to come, or the run was over before. ``ended_ms`` is None unless it came to its end.
     """
 
     id: int
     kind: str
     began_ms: int
     ended_ms: int | None
+    state: RunState
     digest: str
     owner: Owner
     outcomes: Mapping[str, int]
 
 
-class _Rules(msgspec.Struct):
-    """What a baseline needs of the mapping it was made under."""
-
-    ownership: dict[str, list[tuple[PropertyPath, Ownership]]]
-    relationship_properties: dict[str, list[str]]
-
-
 class Journal:
-    """The journal file, as far as it is about one service and one owner."""
+    """The journal file, as far as it is about one service."""
 
-    def __init__(self, path: Path, instance: str, owner: Owner | None = None) -> None:
-        """Open or create the file; without an owner only runs can be read.
+    def __init__(self, path: Path, instance: str, *, readonly: bool = False) -> None:
+        """Open the file, or create it if it may be written.
 
         Raises:
             StoreError: it cannot be opened, is damaged or of another version.
         """
         self._instance = instance
-        self._scope = f"{instance} {owner.name}" if owner else ""
-        self._file = SqliteFile(path, _KIND)
+        self._under_way: dict[int, int] = {}  # runs of ours, with the handles of their locks
+        self._file = SqliteFile(path, _KIND, readonly=readonly)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for run in list(self._under_way):
+            self._give_back(run)
         self._file.close()
 
-    # -- runs -----------------------------------------------------------------------------------
+    def memory(self, owner: Owner) -> TwinMemory:
+        """Return what is remembered of an owner's twins."""
+        return TwinMemory(self._file, self._instance, owner)
 
     def begin(
         self, kind: str, owner: Owner, changes: Sequence[Change], *, digest: str, now_ms: int
     ) -> int:
-        """Store a run with all of its changes; return its number."""
+        """Store a run with all of its changes; return its number.
+
+        It counts as under way until it is ended, or this journal is closed, or the process dies.
+        """
         with self._file.transaction() as db:
             cursor = db.execute(
                 "INSERT INTO run(instance, kind, began_ms, digest, owner) VALUES(?,?,?,?,?)",
                 (self._instance, kind, now_ms, digest, _ENCODER.encode(owner)),
             )
             run = int(cursor.lastrowid or 0)
+            self._under_way[run] = self._locked(run)
             db.executemany(
                 "INSERT INTO change(run, number, element, change) VALUES(?,?,?,?)",
                 (
@@ -138,6 +134,8 @@ class Journal:
             )
             db.execute("DELETE FROM change WHERE run <= ?", (run - RUNS_MAX,))
             db.execute("DELETE FROM run WHERE id <= ?", (run - RUNS_MAX,))
+        with suppress(OSError):  # it is there if that run was killed
+            self._lock_file(run - RUNS_MAX).unlink()
         return run
 
     def replace(self, run: int, number: int, change: Change) -> None:
@@ -160,6 +158,7 @@ class Journal:
         """Note that a run came to its end, whatever that was."""
         with self._file.transaction() as db:
             db.execute("UPDATE run SET ended_ms=? WHERE id=?", (now_ms, run))
+        self._give_back(run)
 
     def runs(self, limit: int = RUNS_MAX) -> list[Run]:
         """Return the newest runs, newest first."""
@@ -174,6 +173,7 @@ class Journal:
                 kind,
                 began_ms,
                 ended_ms,
+                self._state(number, ended_ms),
                 digest,
                 msgspec.json.decode(owner, type=Owner),
                 self._outcomes(number),
@@ -207,160 +207,37 @@ class Journal:
         )
         return [_CHANGES.decode(change) for outcome, change in rows if outcome in outcomes]
 
-    # -- the baseline ---------------------------------------------------------------------------
-
-    def remember(self, changes: Iterable[Change]) -> None:
-        """Bring the baseline up to changes that are true now, and drop tombstones of the deleted.
-
-        An edit of something that is not in the baseline leaves it out: nothing is known of the
-        rest of it.
-        """
-        with self._file.transaction() as db:
-            for change in changes:
-                if change.action is Action.DELETE:
-                    for table in ("baseline", "tombstone"):
-                        self._drop(db, table, [change.element])
-                elif change.action is Action.CREATE:
-                    self._put_baseline(db, [change.twin or change.edge])
-                else:
-                    self._edit_baseline(db, change)
-
-    def rebaseline(
-        self, desired: DesiredGraph, *, without: frozenset[str], touched: Iterable[str]
-    ) -> None:
-        """Store the graph that was made true; elements of ``without`` keep what is stored of them.
-
-        Only the ``touched`` elements are written, and those that are not known yet. What was
-        deleted is ``remember``'s matter.
-        """
-        things: dict[str, Twin | Relationship] = {
-            **desired.twins,
-            **{f"{s}/{r}": edge for (s, r), edge in desired.relationships.items()},
-        }
-        with self._file.transaction() as db:
-            wanted = {element for element in touched if element in things}
-            wanted |= things.keys() - self._baselined(db, things)
-            self._put_baseline(db, [things[e] for e in sorted(wanted - without)])
-            rules = _Rules(
-                {model: sorted(of.items()) for model, of in desired.ownership.items()},
-                {n: sorted(of) for n, of in desired.relationship_properties.items()},
-            )
-            db.execute(
-                "INSERT OR REPLACE INTO ownership VALUES(?,?)",
-                (self._scope, _ENCODER.encode(rules)),
-            )
-
-    def baseline(self, owner: Owner) -> DesiredGraph | None:
-        """Return the graph that was last made true, None when there never was one."""
-        rows = self._file.rows("SELECT rules FROM ownership WHERE scope=?", (self._scope,))
-        if not rows:
-            return None
-        rules = msgspec.json.decode(rows[0][0], type=_Rules)
-        stored = self._file.rows(
-            "SELECT twin, document FROM baseline WHERE scope=? ORDER BY element", (self._scope,)
-        )
-        twins = [_TWINS.decode(document) for twin, document in stored if twin]
-        edges = [_RELATIONSHIPS.decode(document) for twin, document in stored if not twin]
-        # Twins stay whose model the mapping does not speak of any more: nothing of them is owned.
-        ownership: dict[str, dict[PropertyPath, Ownership]] = {twin.model: {} for twin in twins}
-        ownership |= {model: dict(of) for model, of in rules.ownership.items()}
-        return DesiredGraph(
-            owner=owner,
-            twins={twin.id: twin for twin in twins},
-            relationships={edge.key: edge for edge in edges},
-            ownership=ownership,
-            relationship_properties={
-                n: frozenset(of) for n, of in rules.relationship_properties.items()
-            },
-        )
-
-    # -- tombstones and accepted differences ----------------------------------------------------
-
-    def absent_since(self) -> dict[str, int]:
-        """Return the tombstones."""
-        return dict(
-            self._file.rows("SELECT element, since_ms FROM tombstone WHERE scope=?", (self._scope,))
-        )
-
-    def mark_absent(self, absent: Iterable[str], back: Iterable[str], *, now_ms: int) -> None:
-        """Set tombstones where there are none yet, and take them from what came back."""
-        with self._file.transaction() as db:
-            db.executemany(
-                "INSERT OR IGNORE INTO tombstone VALUES(?,?,?)",
-                [(self._scope, element, now_ms) for element in absent],
-            )
-            self._drop(db, "tombstone", back)
-
-    def accept(self, element: str, differences: Mapping[PropertyPath, Accepted]) -> None:
-        """Store differences that a person accepted."""
-        with self._file.transaction() as db:
-            db.executemany(
-                "INSERT OR REPLACE INTO accepted VALUES(?,?,?,?,?)",
-                [
-                    (
-                        self._scope,
-                        element,
-                        _ENCODER.encode(path).decode(),
-                        _ENCODER.encode(difference.actual),
-                        _ENCODER.encode(difference.wanted),
-                    )
-                    for path, difference in differences.items()
-                ],
-            )
-
-    def accepted(self) -> dict[str, dict[PropertyPath, Accepted]]:
-        """Return the accepted differences by element and path."""
-        found: dict[str, dict[PropertyPath, Accepted]] = {}
-        for element, path, actual, wanted in self._file.rows(
-            "SELECT element, path, actual, wanted FROM accepted WHERE scope=?", (self._scope,)
-        ):
-            where = tuple(msgspec.json.decode(path))
-            difference = Accepted(msgspec.json.decode(actual), msgspec.json.decode(wanted))
-            found.setdefault(element, {})[where] = difference
-        return found
-
-    def forget_accepted(self, elements: Iterable[str]) -> None:
-        """Drop the accepted differences of elements."""
-        with self._file.transaction() as db:
-            self._drop(db, "accepted", elements)
-
     # -- inside ---------------------------------------------------------------------------------
 
-    def _put_baseline(self, db: sqlite3.Connection, things: Sequence[Twin | Relationship]) -> None:
-        db.executemany(
-            "INSERT OR REPLACE INTO baseline VALUES(?,?,?,?)",
-            [
-                (
-                    self._scope,
-                    thing.id if isinstance(thing, Twin) else "/".join(thing.key),
-                    isinstance(thing, Twin),
-                    _ENCODER.encode(thing),
-                )
-                for thing in things
-            ],
-        )
+    def _lock_file(self, run: int) -> Path:
+        return self._file.path.with_name(f"{self._file.path.name}.run-{run}.lock")
 
-    def _edit_baseline(self, db: sqlite3.Connection, change: Change) -> None:
-        for twin, document in db.execute(
-            "SELECT twin, document FROM baseline WHERE scope=? AND element=?",
-            (self._scope, change.element),
-        ).fetchall():
-            thing = (_TWINS if twin else _RELATIONSHIPS).decode(document)
-            self._put_baseline(db, [edited(thing, change.edits)])
+    def _locked(self, run: int) -> int:
+        path = self._lock_file(run)
+        try:
+            return open_locked(path)
+        except LockTakenError as error:  # the journal was removed, and numbers began anew
+            raise StoreError(
+                f"another run {run} holds {path}", remedy="wait until it is done"
+            ) from error
+        except OSError as error:
+            raise _lock_failure(path, error) from error
 
-    def _baselined(self, db: sqlite3.Connection, elements: Collection[str]) -> set[str]:
-        """Return which elements are in the baseline; few are looked up, many read with all."""
-        select = "SELECT element FROM baseline WHERE scope=?"
-        if len(elements) > LOOKED_UP_MAX:
-            return {row[0] for row in db.execute(select, (self._scope,))}
-        one = f"{select} AND element=?"
-        return {e for e in elements if db.execute(one, (self._scope, e)).fetchone() is not None}
+    def _give_back(self, run: int) -> None:
+        handle = self._under_way.pop(run, None)
+        if handle is not None:
+            with suppress(OSError):  # an empty file that stays does no harm
+                self._lock_file(run).unlink()
+            os.close(handle)
 
-    def _drop(self, db: sqlite3.Connection, table: str, elements: Iterable[str]) -> None:
-        db.executemany(
-            f"DELETE FROM {table} WHERE scope=? AND element=?",  # noqa: S608 - own table names
-            [(self._scope, element) for element in elements],
-        )
+    def _state(self, run: int, ended_ms: int | None) -> RunState:
+        if ended_ms is not None:
+            return RunState.ENDED
+        path = self._lock_file(run)
+        try:
+            return RunState.UNDER_WAY if is_locked(path) else RunState.BROKEN_OFF
+        except OSError as error:
+            raise _lock_failure(path, error) from error
 
     def _outcomes(self, run: int) -> dict[str, int]:
         return dict(
@@ -368,3 +245,10 @@ class Journal:
                 "SELECT outcome, count(*) FROM change WHERE run=? GROUP BY outcome", (run,)
             )
         )
+
+
+def _lock_failure(path: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"lock {path}: {error.strerror}",
+        remedy="check its folder and who may read it, or set state.journal",
+    )

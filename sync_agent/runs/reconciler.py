@@ -36,6 +36,7 @@ from sync_agent.runs.journal import Journal
 from sync_agent.runs.lease import TwinLease, file_lease, stopping_when_lost
 from sync_agent.runs.observe import observe, read_elements
 from sync_agent.runs.run_record import RunRecord
+from sync_agent.runs.twin_memory import TwinMemory
 from sync_agent.twins.collector import collector_resting
 from sync_agent.twins.graph import TwinGraph
 
@@ -118,13 +119,14 @@ class Reconciler:
             StoreError: the journal cannot be written.
         """
         graph, policy = desired.graph, self.policy
-        with self._journal(graph.owner) as journal:
+        with self._journal() as journal:
+            memory = journal.memory(graph.owner)
             rules = PlanRules(
                 now_ms=self._now_ms(),
                 grace_ms=int(policy.grace_s * 1000),
-                absent_since=journal.absent_since(),
+                absent_since=memory.absent_since(),
                 never_delete=policy.never_delete,
-                accepted=journal.accepted(),
+                accepted=memory.accepted(),
             )
             with collector_resting():
                 plan = await asyncio.to_thread(
@@ -138,7 +140,7 @@ class Reconciler:
                 )
             back = rules.absent_since.keys() & _elements(graph) if rules.absent_since else ()
             if back or plan.absent:
-                journal.mark_absent(plan.absent, back, now_ms=rules.now_ms)
+                memory.mark_absent(plan.absent, back, now_ms=rules.now_ms)
         if managed is None:
             return plan
         counted = dict(sorted(managed.items()))
@@ -231,7 +233,7 @@ class Reconciler:
         async with self._lease(service, plan.owner):
             if imports is not None:
                 await imports.settle_open()
-            with self._journal(plan.owner) as journal:
+            with self._journal() as journal:
                 record = await asyncio.to_thread(RunRecord, journal, plan, kind, self._now_ms)
                 with self._noting_a_break(record):
                     begun = None
@@ -251,13 +253,15 @@ class Reconciler:
                     )
                 record.end()
                 result.run = record.run
-                await asyncio.to_thread(_remember, journal, plan, result, desired, whole=whole)
+                await asyncio.to_thread(
+                    _remember, journal.memory(plan.owner), plan, result, desired, whole=whole
+                )
         return result
 
     def settle(self, plan: Plan, desired: DesiredGraph, *, whole: bool = True) -> None:
         """Note that everything, or a part, is as desired without any change."""
-        with self._journal(plan.owner) as journal:
-            _remember(journal, plan, ApplyResult(), desired, whole=whole)
+        with self._journal() as journal:
+            _remember(journal.memory(plan.owner), plan, ApplyResult(), desired, whole=whole)
 
     async def undo(self, run: int, service: TwinService) -> Undo:
         """Return the plan that takes a run back.
@@ -288,9 +292,10 @@ class Reconciler:
             ServiceError: the twins cannot be read.
         """
         await self.no_job_at_work()
-        with self._journal(owner) as journal:
-            baseline = journal.baseline(owner)
-            accepted = journal.accepted()
+        with self._journal() as journal:
+            memory = journal.memory(owner)
+            baseline = memory.baseline()
+            accepted = memory.accepted()
         if baseline is None:
             raise GuardError(
                 f"nothing is known yet of the twins of {owner.name}",
@@ -307,14 +312,15 @@ class Reconciler:
 
     def accept(self, drift: Drift) -> None:
         """Note that what drifted shall stay until the inventory says something new."""
-        with self._journal(drift.plan.owner) as journal:
+        with self._journal() as journal:
+            memory = journal.memory(drift.plan.owner)
             for change in drift.plan.changes:
-                journal.accept(change.element, _differences(change))
+                memory.accept(change.element, _differences(change))
 
     # -- inside ---------------------------------------------------------------------------------
 
-    def _journal(self, owner: Owner | None = None) -> Journal:
-        return Journal(self.policy.journal, self.policy.instance, owner)
+    def _journal(self) -> Journal:
+        return Journal(self.policy.journal, self.policy.instance)
 
     @contextmanager
     def _noting_a_break(self, record: RunRecord) -> Iterator[None]:
@@ -350,25 +356,25 @@ class Reconciler:
 
 
 def _remember(
-    journal: Journal,
+    memory: TwinMemory,
     plan: Plan,
     result: ApplyResult,
     desired: DesiredGraph | None,
     *,
     whole: bool,
 ) -> None:
-    journal.remember(result.settled)
+    memory.remember(result.settled)
     if desired is None:
         return
     done = {change.element for change in result.settled}
     without = {change.element for change in plan.changes} - done
     without |= set(plan.foreign) | set(plan.left)
-    journal.rebaseline(desired, without=frozenset(without), touched=done)
+    memory.rebaseline(desired, without=frozenset(without), touched=done)
     if not whole:  # what was not looked at may differ as it was accepted
         return
-    gone = [e for e in journal.accepted() if e not in plan.left]
+    gone = [e for e in memory.accepted() if e not in plan.left]
     if gone:
-        journal.forget_accepted(gone)
+        memory.forget_accepted(gone)
 
 
 def _elements(graph: DesiredGraph) -> set[str]:

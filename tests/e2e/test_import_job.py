@@ -344,6 +344,9 @@ def test_a_run_that_was_broken_off_comes_to_the_same_end(load: Load, end: signal
     assert load.counts() == (1_000 + SITES, 1_000)
     assert (load.blobs(), load.notes()) == ([], 0)
     assert load.command("plan", *load.source)[0] == 0
+    states = [(run["run"], run["state"]) for run in load.json("runs")]
+    assert states[-1] == (1, "broken off")
+    assert {state for _, state in states[:-1]} <= {"ended"}
     code, _, err = load.command(*QUICK, "undo", "1")
     assert code in (0, 2), err
 

@@ -235,10 +235,20 @@ def test_runs_are_listed_newest_first(bench: Bench) -> None:
     bench.write("sites.csv", [{**SITES[0], "label": "new"}, SITES[1]])
     bench.sync("--yes")
     found = bench.json("runs")
-    assert [(run["run"], run["kind"], run["done"]) for run in found] == [
-        (2, "sync", 1),
-        (1, "sync", 9),
+    assert [(run["run"], run["kind"], run["done"], run["state"]) for run in found] == [
+        (2, "sync", 1, "ended"),
+        (1, "sync", 9, "ended"),
     ]
+
+
+def test_runs_of_a_journal_that_is_not_there_are_none_and_none_is_made(bench: Bench) -> None:
+    path = bench.folder.parent / "nowhere" / "journal.db"
+    elsewhere = ("--set", f"state.journal={path}")
+    code, out, err = bench.command(*elsewhere, "runs")
+    assert code == 0, err
+    assert f"No run changed anything yet. There is no {path}" in out
+    assert bench.command(*elsewhere, "runs", "--output", "json")[1] == "[]\n"
+    assert not path.parent.exists()
 
 
 def test_undo_takes_a_run_back_and_nothing_else(bench: Bench) -> None:

@@ -8,7 +8,7 @@ from sync_agent.agent.desired_graph import read_mapping
 from sync_agent.agent.inventory_loop import InventoryLoop
 from sync_agent.agent.inventory_pass import Inventory, inventory_of
 from sync_agent.errors import GuardError, InputError, SettingsError, UnavailableError
-from sync_agent.runs.journal import Journal
+from sync_agent.runs.journal import Journal, RunState
 from sync_agent.settings.settings import Settings, load_settings
 from sync_agent.twins.twin import Twin
 from tests.memory_service import MemoryService
@@ -136,6 +136,7 @@ async def test_a_run_that_is_broken_off_says_how_to_go_on_and_notes_what_it_did(
     with Journal(settings.state.journal_path, "https://twins.test") as journal:
         assert journal.run(1).outcomes["done"] == len(service.log) == 4
         assert journal.run(1).ended_ms is None
+        assert journal.run(1).state is RunState.BROKEN_OFF
 
 
 @pytest.mark.parametrize(

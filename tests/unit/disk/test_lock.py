@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sync_agent.disk.lock import LockTakenError, open_locked, take_lock
+from sync_agent.disk.lock import LockTakenError, is_locked, open_locked, take_lock
 
 
 @pytest.fixture
@@ -68,3 +68,12 @@ def test_a_file_system_without_locks_is_not_taken_for_another_process(
     monkeypatch.setattr(fcntl, "flock", without)
     with pytest.raises(OSError, match="No locks available"):
         open_locked(path)
+
+
+def test_whether_a_file_is_locked_can_be_told_without_locking_it(path: Path) -> None:
+    assert not is_locked(path)
+    handle = open_locked(path)
+    assert is_locked(path)
+    os.close(handle)
+    assert not is_locked(path)
+    os.close(open_locked(path))
