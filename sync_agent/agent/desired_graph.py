@@ -80,14 +80,6 @@ class InventoryReader:
         for named in self._sources:
             await named.source.close()
 
-    async def check(self) -> tuple[tuple[str, str], ...]:
-        """Return of each source its name and what answered.
-
-        Raises:
-            SyncAgentError: one does not answer, or cannot be used.
-        """
-        return tuple([(named.name, await named.source.check()) for named in self._sources])
-
     async def read(self, registry: ModelRegistry) -> Desired:
         """Read and map the inventory.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sync_agent.agent.desired_graph import InventoryReader, read_desired
-from sync_agent.errors import InputError, ServiceError, SettingsError, UnreachableError
+from sync_agent.errors import InputError, SettingsError, UnreachableError
 from sync_agent.inventory.record import complete_scopes
 from sync_agent.settings.settings import Settings, load_settings
 from tests.inventory_server import InventoryServer, serving
@@ -133,22 +133,6 @@ async def test_a_reader_that_is_kept_asks_for_what_changed(tmp_path: Path) -> No
             server.requests.clear()
             await reader.read(telecom())
         assert "last_updated__gte" in server.asked("/api/dcim/devices/")[0]
-
-
-async def test_check_tells_what_answers(tmp_path: Path) -> None:
-    async with serving(InventoryServer(version="4.2.1")) as server:
-        async with InventoryReader.of(settings_of(tmp_path, server.url)) as reader:
-            (dcim, said), (ems, _) = await reader.check()
-        assert (dcim, ems) == ("dcim", "ems")
-        assert said == f"NetBox 4.2.1 at {server.url}"
-
-
-async def test_what_answers_and_is_no_netbox_is_told(tmp_path: Path) -> None:
-    async with serving(InventoryServer(version="")) as server:
-        server.version = None  # type: ignore[assignment]
-        async with InventoryReader.of(settings_of(tmp_path, server.url)) as reader:
-            with pytest.raises(ServiceError, match="is no NetBox"):
-                await reader.check()
 
 
 def test_a_token_over_plain_http_is_refused_at_once(tmp_path: Path) -> None:
