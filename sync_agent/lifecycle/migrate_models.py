@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from sync_agent.dtdl.compatibility import Comparison, compare
@@ -29,7 +29,7 @@ from sync_agent.errors import (
     UnreachableError,
 )
 from sync_agent.lifecycle.edge_writes import write_edge
-from sync_agent.lifecycle.migration_journal import MigrationJournal
+from sync_agent.lifecycle.migration_journal import Direction, MigrationJournal
 from sync_agent.migration.edges import edges_matter, targets_matter
 from sync_agent.migration.outline import Entry, entries
 from sync_agent.migration.rule_check import misnamed
@@ -38,7 +38,7 @@ from sync_agent.migration.step import CannotMigrateError, Step, Target
 from sync_agent.migration.undo import undo_edges, undo_step
 from sync_agent.ports.twin_store import TwinStore
 from sync_agent.runs.bounded import each
-from sync_agent.twins.twin import Document, Relationship, Twin
+from sync_agent.twins.twin import Document, Relationship
 
 CHUNK = 200
 TRIES = 20
@@ -86,8 +86,14 @@ class _Way:
 
     goal: str
     step: Callable[[Document, Iterable[Relationship], Mapping[str, str]], Step]
-    begin: Callable[[Iterable[Step]], None]
-    finish: Callable[[Iterable[str]], None]
+    journal: MigrationJournal
+    direction: Direction
+
+    def begin(self, steps: Iterable[Step]) -> None:
+        self.journal.begin(self.direction, steps)
+
+    def finish(self, twins: Iterable[str]) -> None:
+        self.journal.finish(self.direction, twins)
 
 
 @dataclass(slots=True)
@@ -177,16 +183,15 @@ class Migration:
             ServiceError: the service cannot be reached or refuses us; run again to go on.
             StoreError: the journal cannot be written; run again to go on.
         """
-        if journal.going_back():
+        if journal.unfinished(Direction.BACK):
             raise InputError(
                 "an undo of this migration was cut off",
                 place=str(journal.path),
                 remedy=f"finish it first: `sync-agent models migrate --undo {journal.path} --yes`",
             )
         result = MigrationResult()
-        way = _Way(self.pair.new, self._target.step, journal.begin, journal.finish)
-        pending = [(twin, journal.step(twin)) for twin in journal.unfinished()]
-        await self._resume(pending, way, result, on_progress)
+        way = _Way(self.pair.new, self._target.step, journal, Direction.FORTH)
+        await self._resume(way, result, on_progress)
         quiet_s = 0.0
         while quiet_s < QUERY_LAG_S:
             moved = 0
@@ -219,20 +224,18 @@ class Migration:
 
         def back(document: Document, edges: Iterable[Relationship], _: Mapping[str, str]) -> Step:
             twin = document["$dtId"]
-            done, finished = journal.step(twin), journal.finished(twin)
+            done = journal.step(Direction.FORTH, twin)
+            finished = journal.finished(twin)
             return undo_step(self.pair, self.registry, done, document, edges, finished=finished)
 
-        way = _Way(self.pair.old, back, journal.begin_back, journal.finish_back)
-        pending = [(twin, journal.step_back(twin)) for twin in journal.going_back()]
-        await self._resume(pending, way, result, on_progress)
+        way = _Way(self.pair.old, back, journal, Direction.BACK)
+        await self._resume(way, result, on_progress)
         twins = [twin for twin in reversed(journal.twins) if twin not in result.failed]
         for first in range(0, len(twins), CHUNK):
             chunk = twins[first : first + CHUNK]
-            steps = await each(
-                chunk, lambda twin: self._step_back(twin, journal, way), at_once=self.at_once
-            )
+            steps = await each(chunk, lambda twin: self._step_back(twin, way), at_once=self.at_once)
             pairs = zip(chunk, steps, strict=True)
-            journal.finish_back(twin for twin, step in pairs if step is None)
+            way.finish(twin for twin, step in pairs if step is None)
             await self._move([step for step in steps if step is not None], way, result)
             on_progress(result.migrated)
         return result
@@ -254,21 +257,19 @@ class Migration:
         way.finish(step.twin for step, ok in zip(steps, done, strict=True) if ok)
 
     async def _resume(
-        self,
-        pending: Sequence[tuple[str, Step]],
-        way: _Way,
-        result: MigrationResult,
-        on_progress: Callable[[int], None],
+        self, way: _Way, result: MigrationResult, on_progress: Callable[[int], None]
     ) -> None:
         """Finish steps that were begun; how far each came is not known."""
 
-        async def go_on(item: tuple[str, Step]) -> bool:
-            return await self._make(replace(item[1], etag=""), way, result)
+        async def go_on(twin: str) -> bool:
+            step = way.journal.step(way.direction, twin)
+            return await self._make(replace(step, etag=""), way, result)
 
-        for first in range(0, len(pending), CHUNK):
-            begun = pending[first : first + CHUNK]
+        twins = way.journal.unfinished(way.direction)
+        for first in range(0, len(twins), CHUNK):
+            begun = twins[first : first + CHUNK]
             done = await each(begun, go_on, at_once=self.at_once)
-            way.finish(twin for (twin, _), ok in zip(begun, done, strict=True) if ok)
+            way.finish(twin for twin, ok in zip(begun, done, strict=True) if ok)
             on_progress(result.migrated)
 
     async def _make(self, step: Step, way: _Way, result: MigrationResult) -> bool:
@@ -312,7 +313,7 @@ class Migration:
             return replace(step, etag=twin.etag, patch=())
         if twin.model not in (self.pair.old, self.pair.new):
             raise CannotMigrateError(step.twin, [f"it is of model {twin.model} now"])
-        made = way.step(_document(twin), (), {})
+        made = way.step(twin.as_stored(), (), {})
         fresh = replace(made, before=step.before, after=step.after)
         for write in fresh.before:
             await write_edge(self.service, write)
@@ -342,22 +343,21 @@ class Migration:
 
     # -- back -----------------------------------------------------------------------------------
 
-    async def _step_back(
-        self, twin_id: str, journal: MigrationJournal, way: _Way
-    ) -> Step | CannotMigrateError | None:
+    async def _step_back(self, twin_id: str, way: _Way) -> Step | CannotMigrateError | None:
         """Return the step that takes a twin back; None when there is nothing to do."""
         twin = await self.service.get_twin(twin_id)
         if twin is None:
             return None
         if twin.model == self.pair.old:
-            if journal.finished(twin_id):
+            if way.journal.finished(twin_id):
                 return None  # somebody took it back
-            return undo_edges(journal.step(twin_id), _document(twin))
+            step = way.journal.step(Direction.FORTH, twin_id)
+            return undo_edges(step, twin.as_stored())
         if twin.model != self.pair.new:
             return CannotMigrateError(twin_id, [f"it is of model {twin.model} now"])
         edges, _ = await self._edges_of(twin_id)
         try:
-            return way.step(_document(twin), edges, {})
+            return way.step(twin.as_stored(), edges, {})
         except CannotMigrateError as error:
             return error
 
@@ -383,12 +383,3 @@ class Migration:
 def _twins_of(model: str, what: str = "*") -> str:
     # A model id holds no quote.
     return f"SELECT {what} FROM DIGITALTWINS T WHERE IS_OF_MODEL(T, '{model}', exact)"  # noqa: S608
-
-
-def _document(twin: Twin) -> Document:
-    return {
-        "$dtId": twin.id,
-        "$etag": twin.etag,
-        **twin.properties,
-        "$metadata": dict(twin.metadata),
-    }

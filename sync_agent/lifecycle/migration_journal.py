@@ -14,6 +14,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +28,13 @@ from sync_agent.migration.rules import Pair
 from sync_agent.migration.step import Step
 
 FORMAT = "sync-agent migration journal, version 1"
+
+
+class Direction(Enum):
+    """Whether a step takes a twin along, or back."""
+
+    FORTH = auto()
+    BACK = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,81 +80,75 @@ class MigrationJournal:
         """Return the ids of all twins with a step not taken back, in the order of their first."""
         return tuple(self._steps)
 
-    def unfinished(self) -> tuple[str, ...]:
+    def unfinished(self, direction: Direction) -> tuple[str, ...]:
         """Return the twins whose step was begun and not said to be done."""
+        if direction is Direction.BACK:
+            return tuple(self._back)
         return tuple(twin for twin in self._steps if twin not in self._done)
 
-    def going_back(self) -> tuple[str, ...]:
-        """Return the twins whose step back was begun and not said to be done."""
-        return tuple(self._back)
-
     def finished(self, twin: str) -> bool:
-        """Tell whether the step of a twin was said to be done."""
+        """Tell whether the step of a twin was said to be done, and is not taken back."""
         return twin in self._done
 
-    def step(self, twin: str) -> Step:
+    def step(self, direction: Direction, twin: str) -> Step:
         """Return the latest step of a twin.
 
         Raises:
             KeyError: it has none.
             StoreError: the file cannot be read.
         """
-        return self._kept(self._read(self._steps[twin]).step)
+        if direction is Direction.FORTH:
+            step = self._read(self._steps[twin]).step
+        else:
+            step = self._read(self._back[twin]).back
+        if step is None:
+            raise StoreError(f"{self.path} was changed while it was in use")
+        return step
 
-    def step_back(self, twin: str) -> Step:
-        """Return the step back that was begun for a twin.
-
-        Raises:
-            KeyError: it has none.
-            StoreError: the file cannot be read.
-        """
-        return self._kept(self._read(self._back[twin]).back)
-
-    def begin(self, steps: Iterable[Step]) -> None:
+    def begin(self, direction: Direction, steps: Iterable[Step]) -> None:
         """Write steps down and wait until they are on disk.
 
         Raises:
             StoreError: they cannot be written; then no twin may be.
         """
+        forth = direction is Direction.FORTH
         for step in steps:
-            self._steps[step.twin] = self._append(_Line(step=step))
-            self._done.discard(step.twin)
-        self._sync()
+            self._append(_Line(step=step) if forth else _Line(back=step))
+        try:
+            os.fsync(self._file)
+        except OSError as error:
+            raise _failure(self.path, error) from error
 
-    def finish(self, twins: Iterable[str]) -> None:
-        """Write down that these steps were made.
+    def finish(self, direction: Direction, twins: Iterable[str]) -> None:
+        """Write down that the steps of these twins were made.
 
         Raises:
             StoreError: it cannot be written.
         """
-        done = tuple(twins)
-        if done:
-            self._append(_Line(done=done))
-            self._done.update(done)
+        made = tuple(twins)
+        if made:
+            self._append(_Line(done=made) if direction is Direction.FORTH else _Line(undone=made))
 
-    def begin_back(self, steps: Iterable[Step]) -> None:
-        """Write steps back down and wait until they are on disk.
+    def load(self) -> None:
+        """Take in what is in the file; used by ``open_journal``."""
+        for place, line in _lines(self._file, self.path):
+            self._take_in(_decoded(line, self.path, place), (place, len(line)))
+            self._end = place + len(line)
+        try:
+            os.ftruncate(self._file, self._end)
+            os.lseek(self._file, 0, os.SEEK_END)
+        except OSError as error:
+            raise _failure(self.path, error) from error
 
-        Raises:
-            StoreError: they cannot be written; then no twin may be.
-        """
-        for step in steps:
-            self._back[step.twin] = self._append(_Line(back=step))
-        self._sync()
-
-    def finish_back(self, twins: Iterable[str]) -> None:
-        """Write down that the steps of these twins were taken back.
-
-        Raises:
-            StoreError: it cannot be written.
-        """
-        undone = tuple(twins)
-        if undone:
-            self._append(_Line(undone=undone))
-            self._forget(undone)
-
-    def _forget(self, twins: Iterable[str]) -> None:
-        for twin in twins:
+    def _take_in(self, line: _Line, place: tuple[int, int]) -> None:
+        """Keep what a line says, and where its step is."""
+        if line.step is not None:
+            self._steps[line.step.twin] = place
+            self._done.discard(line.step.twin)
+        if line.back is not None:
+            self._back[line.back.twin] = place
+        self._done.update(line.done)
+        for twin in line.undone:
             self._steps.pop(twin, None)
             self._back.pop(twin, None)
             self._done.discard(twin)
@@ -158,19 +160,8 @@ class MigrationJournal:
             raise _failure(self.path, error) from error
         return _decoded(line, self.path, place[0])
 
-    def _kept(self, step: Step | None) -> Step:
-        if step is None:
-            raise StoreError(f"{self.path} was changed while it was in use")
-        return step
-
-    def _sync(self) -> None:
-        try:
-            os.fsync(self._file)
-        except OSError as error:
-            raise _failure(self.path, error) from error
-
-    def _append(self, line: _Line) -> tuple[int, int]:
-        """Write a line, and return its place and size."""
+    def _append(self, line: _Line) -> None:
+        """Write a line down and take it in."""
         data = msgspec.json.encode(line) + b"\n"
         try:
             written = os.write(self._file, data)
@@ -178,26 +169,8 @@ class MigrationJournal:
             raise _failure(self.path, error) from error
         if written < len(data):
             raise StoreError(f"{self.path} cannot be written: the disk is full")
+        self._take_in(line, (self._end, len(data)))
         self._end += len(data)
-        return self._end - len(data), len(data)
-
-    def load(self) -> None:
-        """Take in what is in the file; used by ``open_journal``."""
-        for place, line in _lines(self._file, self.path):
-            read = _decoded(line, self.path, place)
-            if read.step is not None:
-                self._steps[read.step.twin] = (place, len(line))
-                self._done.discard(read.step.twin)
-            if read.back is not None:
-                self._back[read.back.twin] = (place, len(line))
-            self._done.update(read.done)
-            self._forget(read.undone)
-            self._end = place + len(line)
-        try:
-            os.ftruncate(self._file, self._end)
-            os.lseek(self._file, 0, os.SEEK_END)
-        except OSError as error:
-            raise _failure(self.path, error) from error
 
 
 _LINES = msgspec.json.Decoder(_Line)
@@ -227,7 +200,7 @@ def _is_of(path: Path, pair: Pair, instance: str) -> bool:
             return kept_by == instance
         _lock(path, journal._file)
         journal.load()
-        if journal.unfinished() or journal.going_back():
+        if any(journal.unfinished(direction) for direction in Direction):
             raise InputError(
                 "is of a migration of these models by other rules, which was cut off",
                 place=str(path),

@@ -15,7 +15,12 @@ from sync_agent.errors import (
     UnreachableError,
 )
 from sync_agent.lifecycle.migrate_models import Migration, MigrationResult
-from sync_agent.lifecycle.migration_journal import journal_file, open_journal, read_journal
+from sync_agent.lifecycle.migration_journal import (
+    Direction,
+    journal_file,
+    open_journal,
+    read_journal,
+)
 from sync_agent.migration.outline import Entry
 from sync_agent.migration.rules import Pair, Rules
 from sync_agent.migration.step import Change
@@ -249,7 +254,7 @@ async def test_an_undo_killed_at_any_write_is_gone_on_with(tmp_path: Path, write
 
 async def still_going_back(file: Path) -> bool:
     with read_journal(file, INSTANCE) as journal:
-        return bool(journal.going_back())
+        return bool(journal.unfinished(Direction.BACK))
 
 
 async def test_what_was_taken_back_can_be_migrated_and_taken_back_again(tmp_path: Path) -> None:
@@ -352,7 +357,7 @@ async def test_a_line_cut_off_by_a_kill_is_dropped(tmp_path: Path) -> None:
 
     with open_journal(tmp_path / "j", PAIR, INSTANCE) as journal:
         assert journal.twins == ("r0", "r1")
-        assert journal.unfinished() == ()
+        assert journal.unfinished(Direction.FORTH) == ()
     assert (tmp_path / "j").read_bytes() == whole
 
 
