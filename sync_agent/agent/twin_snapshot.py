@@ -34,7 +34,7 @@ from datetime import UTC, datetime
 from sync_agent.inventory.desired import DesiredGraph
 from sync_agent.inventory.owner import Owner
 from sync_agent.ports.twin_store import TwinReader
-from sync_agent.reconcile.change import Action, Change
+from sync_agent.reconcile.change import Action, Change, model_of
 from sync_agent.reconcile.part import Touched
 from sync_agent.reconcile.plan import managed_by
 from sync_agent.runs.observe import (
@@ -232,9 +232,9 @@ class TwinSnapshot:
             self._touched.turned.add(id_)
         self._touched.twins.add(id_)
         if owned and known is not None:
-            self.managed[_model(known)] -= 1
+            self.managed[model_of(known)] -= 1
         if owns:
-            self.managed[_model(twin)] += 1
+            self.managed[model_of(twin)] += 1
         self._own_twins += owns - owned
         self.graph.put_twin(twin)
 
@@ -243,7 +243,7 @@ class TwinSnapshot:
         if known is None:
             return
         if self.owner.owns_twin(known):
-            self.managed[_model(known)] -= 1
+            self.managed[model_of(known)] -= 1
             self._own_twins -= 1
         self._touched.turned.add(id_)
         self._touched.twins.add(id_)
@@ -287,11 +287,6 @@ def _time(twin: Document) -> str:
 def _comes_back(change: Change) -> bool:
     """Tell whether what was written is among the twins that changed, once queries see it."""
     return change.twin is not None and change.action is not Action.DELETE
-
-
-def _model(twin: Document) -> str:
-    model: str = (twin.get("$metadata") or {}).get("$model") or ""
-    return model
 
 
 def _key(edge: Document) -> _Key:

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from itertools import count
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import msgspec
@@ -63,16 +62,9 @@ class MigrationJournal:
     _end: int = 0
 
     def __enter__(self) -> Self:
-        """Return the journal."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the file."""
+    def __exit__(self, *_: object) -> None:
         os.close(self._file)
 
     @property
@@ -218,18 +210,7 @@ def open_journal(path: Path, pair: Pair, instance: str) -> MigrationJournal:
         InputError: the file is of another migration or no journal.
         StoreError: it cannot be made or read.
     """
-    journal = _opened(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, pair)
-    try:
-        _lock(path, journal._file)
-        if os.fstat(journal._file).st_size == 0:
-            journal._append(_Line(head=FORMAT, instance=instance, pair=pair))
-            return journal
-        _check_head(path, journal._file, instance, pair)
-        journal.load()
-    except BaseException:
-        os.close(journal._file)
-        raise
-    return journal
+    return _in_use(_opened(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, pair), instance, pair)
 
 
 def read_journal(path: Path, instance: str) -> MigrationJournal:
@@ -240,13 +221,21 @@ def read_journal(path: Path, instance: str) -> MigrationJournal:
         InputError: there is no such file, or it is no journal of this instance.
         StoreError: it cannot be read.
     """
-    journal = _opened(path, os.O_RDWR | os.O_APPEND)
+    return _in_use(_opened(path, os.O_RDWR | os.O_APPEND), instance)
+
+
+def _in_use(journal: MigrationJournal, instance: str, pair: Pair | None = None) -> MigrationJournal:
+    """Lock a journal and take in what it says; a new one of a pair gets its head."""
+    path, file = journal.path, journal._file
     try:
-        _lock(path, journal._file)
-        journal.pair = _check_head(path, journal._file, instance)
-        journal.load()
+        _lock(path, file)
+        if pair is not None and os.fstat(file).st_size == 0:
+            journal._append(_Line(head=FORMAT, instance=instance, pair=pair))
+        else:
+            journal.pair = _check_head(path, file, instance, pair)
+            journal.load()
     except BaseException:
-        os.close(journal._file)
+        os.close(file)
         raise
     return journal
 

@@ -11,11 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeAlias
 
 from msgspec import structs
 
 from sync_agent.inventory.paths import Path, put_at, value_at
 from sync_agent.twins.twin import Document, JsonValue, Relationship, Twin
+
+Thing: TypeAlias = Twin | Relationship
 
 MODEL_PATH: Path = ("$metadata", "$model")
 _SCALARS = frozenset((str, float, int, bool, type(None)))
@@ -58,10 +61,13 @@ class Change:
 
     @property
     def element(self) -> str:
-        """Return what is changed: the twin's id, or ``source/relationship id``."""
-        if self.twin is not None:
-            return self.twin.id
-        return "/".join(self.edge.key)
+        """Return the name of what is changed."""
+        return element_of(self.thing)
+
+    @property
+    def thing(self) -> Thing:
+        """Return the twin or the relationship."""
+        return self.edge if self.twin is None else self.twin
 
     @property
     def edge(self) -> Relationship:
@@ -85,6 +91,16 @@ class Change:
         if self.twin is not None:
             return (self.twin.id,)
         return (self.edge.source, self.edge.target)
+
+
+def element_of(thing: Thing) -> str:
+    """Return how an element is named: a twin's id, or ``source/relationship id``."""
+    return thing.id if isinstance(thing, Twin) else "/".join(thing.key)
+
+
+def model_of(document: Document) -> str:
+    """Return the model of a twin's document, "" where it has none."""
+    return (document.get("$metadata") or {}).get("$model") or ""
 
 
 def same(one: JsonValue, other: JsonValue) -> bool:
@@ -145,7 +161,7 @@ def leaves(bag: Mapping[str, JsonValue], parent: Path = ()) -> Iterator[tuple[Pa
             yield (*parent, name), value
 
 
-def edited(thing: Twin | Relationship, edits: Sequence[Edit]) -> Twin | Relationship:
+def edited(thing: Thing, edits: Sequence[Edit]) -> Thing:
     """Return a twin or relationship as it is after edits."""
     bag: Document = deepcopy(dict(thing.properties))
     model = ""
@@ -180,6 +196,28 @@ def rebase(edits: Sequence[Edit], document: Mapping[str, JsonValue]) -> tuple[Ed
             return None
         left.append(edit)
     return tuple(left)
+
+
+def moved(edits: Iterable[Edit], document: Mapping[str, JsonValue]) -> Iterator[Edit]:
+    """Yield the edits in whose place there is neither what was nor what is wanted."""
+    for edit in edits:
+        now = value_at(document, edit.path)
+        if not same(now, edit.before) and not same(now, edit.after):
+            yield edit
+
+
+def same_kind(document: Document, wanted: Thing) -> bool:
+    """Tell whether a twin is of the wanted model, a relationship of the name and to the target."""
+    if isinstance(wanted, Twin):
+        return model_of(document) == wanted.model
+    ends = (document["$relationshipName"], document["$targetId"])
+    return ends == (wanted.name, wanted.target)
+
+
+def same_edge(document: Document, wanted: Relationship) -> bool:
+    """Tell whether a relationship is as another, its properties included."""
+    there = Relationship.from_document(document)
+    return same_kind(document, wanted) and same(dict(there.properties), dict(wanted.properties))
 
 
 def _operation(edit: Edit) -> Document:

@@ -11,16 +11,13 @@ touched.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 from sync_agent.inventory.owner import Owner
 from sync_agent.inventory.paths import value_at
-from sync_agent.reconcile.change import Action, Change, Edit, rebase, same
+from sync_agent.reconcile.change import Action, Change, Edit, Thing, moved, rebase, same, same_kind
 from sync_agent.reconcile.stale import lacks, staleness
 from sync_agent.twins.graph import TwinGraph
-from sync_agent.twins.twin import Document, Relationship, Twin
-
-Thing: TypeAlias = Twin | Relationship
+from sync_agent.twins.twin import Document, Twin
 
 
 class StaleError(Exception):
@@ -45,7 +42,7 @@ class Left:
     @classmethod
     def whole(cls, change: Change) -> Left:
         """Return all of a change, under the ETag it was planned with."""
-        return cls(change, change.edits, (change.twin or change.edge).etag)
+        return cls(change, change.edits, change.thing.etag)
 
 
 def second_look(change: Change, there: Thing | None, owner: Owner, *, replans: bool) -> Left | None:
@@ -71,9 +68,10 @@ def second_look(change: Change, there: Thing | None, owner: Owner, *, replans: b
 
 def _left_to_create(change: Change, there: Thing, owner: Owner, *, replans: bool) -> Left | None:
     """Deal with something that is there although it was to be created."""
-    wanted = change.twin or change.edge
-    edits = tuple(lacks(_document(there), wanted))
-    if _kind(there) != _kind(wanted) or (edits and not (replans and _ours(there, owner))):
+    document = _document(there)
+    edits = tuple(lacks(document, change.thing))
+    alike = same_kind(document, change.thing)
+    if not alike or (edits and not (replans and _ours(there, owner))):
         raise StaleError("made by")
     if not edits:
         return None
@@ -88,7 +86,9 @@ def _left_to_update(change: Change, there: Thing, *, replans: bool) -> Left | No
     edits = rebase(change.edits, document)
     if edits is None:
         if not replans:
-            raise StaleError("changed by", ", ".join(_moved(change.edits, document)))
+            raise StaleError(
+                "changed by", ", ".join(edit.name for edit in moved(change.edits, document))
+            )
         edits = tuple(
             replace(edit, before=value_at(document, edit.path))
             for edit in change.edits
@@ -116,19 +116,5 @@ def _ours(there: Thing, owner: Owner) -> bool:
     return not isinstance(there, Twin) or owner.owns_twin(there.properties)
 
 
-def _kind(thing: Thing) -> tuple[str, ...]:
-    """Return what no edit changes."""
-    return (thing.model,) if isinstance(thing, Twin) else (thing.name, thing.target)
-
-
 def _document(there: Thing) -> Document:
     return there.as_stored() if isinstance(there, Twin) else there.to_document()
-
-
-def _moved(edits: tuple[Edit, ...], document: Document) -> list[str]:
-    return [
-        edit.name
-        for edit in edits
-        if not same(value_at(document, edit.path), edit.before)
-        and not same(value_at(document, edit.path), edit.after)
-    ]

@@ -12,7 +12,19 @@ from dataclasses import dataclass
 
 from sync_agent.inventory.owner import Owner
 from sync_agent.inventory.paths import Path, value_at
-from sync_agent.reconcile.change import Action, Change, Edit, leaves, rebase, same
+from sync_agent.reconcile.change import (
+    Action,
+    Change,
+    Edit,
+    Thing,
+    leaves,
+    model_of,
+    moved,
+    rebase,
+    same,
+    same_edge,
+    same_kind,
+)
 from sync_agent.reconcile.plan import Plan
 from sync_agent.twins.graph import TwinGraph
 from sync_agent.twins.twin import Document, JsonValue, Relationship, Twin
@@ -59,7 +71,7 @@ def staleness(change: Change, now: TwinGraph, owner: Owner) -> str:
 
 def _twin_staleness(change: Change, twin: Twin, document: Document | None) -> str:
     if change.action is Action.CREATE:
-        if document is None or (_model(document) == twin.model and not lacks(document, twin)):
+        if document is None or as_wanted(document, twin):
             return ""
         return "somebody made it"
     if document is None:
@@ -73,19 +85,20 @@ def _edge_staleness(change: Change, edge: Relationship, document: Document | Non
     if document is None:
         return "it is gone" if change.action is Action.UPDATE else ""
     if change.action is Action.CREATE:
-        there = Relationship.from_document(document)
-        alike = (there.name, there.target) == (edge.name, edge.target)
-        return "" if alike else _elsewhere(there)
+        return "" if same_kind(document, edge) else _elsewhere(document)
     if change.action is Action.UPDATE:
         return "; ".join(_moved(change.edits, document))
-    there = Relationship.from_document(document)
-    if (there.name, there.target) != (edge.name, edge.target):
-        return _elsewhere(there)
-    alike = same(dict(there.properties), dict(edge.properties))
-    return "" if alike else "its properties were changed"
+    if not same_kind(document, edge):
+        return _elsewhere(document)
+    return "" if same_edge(document, edge) else "its properties were changed"
 
 
-def lacks(document: Document, wanted: Twin | Relationship) -> list[Edit]:
+def as_wanted(document: Document, wanted: Thing) -> bool:
+    """Tell whether something that exists is what was to be created; it may have more values."""
+    return same_kind(document, wanted) and not lacks(document, wanted)
+
+
+def lacks(document: Document, wanted: Thing) -> list[Edit]:
     """Return the edits by which something that exists gets every value of another.
 
     A twin's are by leaf; a property of a relationship is edited whole.
@@ -105,15 +118,14 @@ def lacks(document: Document, wanted: Twin | Relationship) -> list[Edit]:
 def _moved(edits: tuple[Edit, ...], document: Document) -> Iterator[str]:
     if rebase(edits, document) is not None:
         return
-    for edit in edits:
-        now = value_at(document, edit.path)
-        if not same(now, edit.before) and not same(now, edit.after):
-            yield f"{edit.name} is {_shown(now)}, the plan saw {_shown(edit.before)}"
+    for edit in moved(edits, document):
+        now = _shown(value_at(document, edit.path))
+        yield f"{edit.name} is {now}, the plan saw {_shown(edit.before)}"
 
 
 def _differences(twin: Twin, document: Document) -> Iterator[str]:
-    if _model(document) != twin.model:
-        yield f"its model is {_model(document)}"
+    if not same_kind(document, twin):
+        yield f"its model is {model_of(document)}"
     before, now = dict(leaves(twin.properties)), dict(leaves(document))
     for path in sorted(before.keys() | now.keys()):
         if not same(before.get(path), now.get(path)):
@@ -121,12 +133,8 @@ def _differences(twin: Twin, document: Document) -> Iterator[str]:
             yield f"{name} is {_shown(now.get(path))}, the plan saw {_shown(before.get(path))}"
 
 
-def _elsewhere(there: Relationship) -> str:
-    return f"it is {there.name} to {there.target} now"
-
-
-def _model(document: Document) -> str:
-    return str((document.get("$metadata") or {}).get("$model", ""))
+def _elsewhere(document: Document) -> str:
+    return f"it is {document['$relationshipName']} to {document['$targetId']} now"
 
 
 def _shown(value: object) -> str:

@@ -12,8 +12,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sync_agent.inventory.owner import Owner
-from sync_agent.inventory.paths import value_at
-from sync_agent.reconcile.change import Action, Change, Edit, leaves, rebase, same
+from sync_agent.reconcile.change import (
+    Action,
+    Change,
+    Edit,
+    leaves,
+    model_of,
+    moved,
+    rebase,
+    same_edge,
+)
 from sync_agent.reconcile.diff import deletion_of_edge, deletion_of_twin
 from sync_agent.reconcile.plan import Plan, in_order
 from sync_agent.reconcile.stale import Stale, lacks
@@ -89,8 +97,7 @@ def _edge_back(change: Change, edge: Relationship, document: Document | None) ->
         if document is None:
             raise _ChangedError("it is gone")
         return _edits_back(change, document)
-    there = Relationship.from_document(document) if document is not None else None
-    alike = there is not None and _alike(there, edge)
+    alike = document is not None and same_edge(document, edge)
     if change.action is Action.CREATE:
         if document is None:
             return ()
@@ -101,28 +108,18 @@ def _edge_back(change: Change, edge: Relationship, document: Document | None) ->
     return () if alike else (Change(Action.CREATE, relationship=fresh),)
 
 
-def _alike(one: Relationship, other: Relationship) -> bool:
-    ends = (one.name, one.target) == (other.name, other.target)
-    return ends and same(dict(one.properties), dict(other.properties))
-
-
 def _edits_back(change: Change, document: Document) -> Iterable[Change]:
     edits = tuple(Edit(e.path, e.after, e.before) for e in reversed(change.edits))
     left = rebase(edits, document)
     if left is None:
-        moved = [
-            e.name
-            for e in edits
-            if not same(value_at(document, e.path), e.before)
-            and not same(value_at(document, e.path), e.after)
-        ]
-        raise _ChangedError(f"{', '.join(moved)} was changed")
+        names = ", ".join(edit.name for edit in moved(edits, document))
+        raise _ChangedError(f"{names} was changed")
     if not left:
         return ()
     etag = document.get("$etag") or ""
     if change.twin is not None:
-        model = (document.get("$metadata") or {}).get("$model", "")
-        return (Change(Action.UPDATE, twin=Twin(change.twin.id, model, etag=etag), edits=left),)
+        twin = Twin(change.twin.id, model_of(document), etag=etag)
+        return (Change(Action.UPDATE, twin=twin, edits=left),)
     edge = change.edge
     named = Relationship(edge.id, edge.source, edge.name, edge.target, etag=etag)
     return (Change(Action.UPDATE, relationship=named, edits=left),)

@@ -19,8 +19,8 @@ from enum import StrEnum
 from sync_agent.errors import NotFoundError, PreconditionError, ServiceError, UnreachableError
 from sync_agent.inventory.owner import Owner
 from sync_agent.ports.twin_store import TwinStore
-from sync_agent.reconcile.change import Action, Change, patch_of
-from sync_agent.reconcile.second_look import Left, Thing, second_look
+from sync_agent.reconcile.change import Action, Change, Thing, patch_of
+from sync_agent.reconcile.second_look import Left, second_look
 from sync_agent.twins.twin import Twin
 
 CONSISTENCY_S = 12.0

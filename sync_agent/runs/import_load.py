@@ -21,11 +21,11 @@ from msgspec import structs
 from sync_agent.errors import GuardError, ServiceError
 from sync_agent.inventory.owner import Owner
 from sync_agent.ports.twin_store import TwinReader
-from sync_agent.reconcile.change import Action, Change, same
+from sync_agent.reconcile.change import Action, Change, same_kind
 from sync_agent.reconcile.cost import Rates
 from sync_agent.reconcile.import_file import import_lines, refused
 from sync_agent.reconcile.plan import Plan
-from sync_agent.reconcile.stale import lacks
+from sync_agent.reconcile.stale import as_wanted
 from sync_agent.reconcile.way import Way, decide, importable
 from sync_agent.runs.apply_change import CONSISTENCY_S, OnConflict
 from sync_agent.runs.apply_plan import Begun, Failure, Progress, Skipped
@@ -33,7 +33,7 @@ from sync_agent.runs.import_jobs import Ended, ImportWork
 from sync_agent.runs.observe import read_elements
 from sync_agent.runs.run_record import RunRecord
 from sync_agent.twins.graph import TwinGraph
-from sync_agent.twins.twin import Document, Relationship, Twin
+from sync_agent.twins.twin import Document
 
 ELEMENTS_AT_ONCE = 20_000
 LAG_WAIT_S = 2.0
@@ -158,7 +158,7 @@ class _Load:
             change = self._plan.changes[number]
             if document is None:
                 yield number
-            elif _as_wanted(change, document):
+            elif as_wanted(document, change.thing):
                 self._note(number, "already")
                 self.begun.result.already += 1
                 self.begun.result.settled.append(change)
@@ -242,21 +242,8 @@ def _document(change: Change, graph: TwinGraph) -> Document | None:
 
 def _came_from(change: Change, document: Document, owner: Owner) -> bool:
     """Tell whether a document is of what was sent; its values may have moved on since."""
-    if change.twin is not None:
-        there = Twin.from_document(document)
-        return there.model == change.twin.model and owner.owns_twin(document)
-    edge = Relationship.from_document(document)
-    return (edge.name, edge.target) == (change.edge.name, change.edge.target)
-
-
-def _as_wanted(change: Change, document: Document) -> bool:
-    """Tell whether nothing of a creation is left to do."""
-    if change.twin is not None:
-        alike = Twin.from_document(document).model == change.twin.model
-        return alike and not lacks(document, change.twin)
-    edge = Relationship.from_document(document)
-    ends = (edge.name, edge.target) == (change.edge.name, change.edge.target)
-    return ends and same(dict(edge.properties), dict(change.edge.properties))
+    alike = same_kind(document, change.thing)
+    return alike and (change.twin is None or owner.owns_twin(document))
 
 
 async def _total(reader: TwinReader) -> int:

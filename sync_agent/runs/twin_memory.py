@@ -17,7 +17,7 @@ from sync_agent.disk.sqlite_file import SqliteFile
 from sync_agent.inventory.desired import DesiredGraph, Ownership
 from sync_agent.inventory.owner import Owner
 from sync_agent.inventory.paths import Path
-from sync_agent.reconcile.change import Action, Change, edited
+from sync_agent.reconcile.change import Action, Change, Thing, edited, element_of
 from sync_agent.reconcile.rules import Accepted
 from sync_agent.twins.twin import Relationship, Twin
 
@@ -70,7 +70,7 @@ class TwinMemory:
                     for table in ("baseline", "tombstone"):
                         self._drop(db, table, [change.element])
                 elif change.action is Action.CREATE:
-                    self._put_baseline(db, [change.twin or change.edge])
+                    self._put_baseline(db, [change.thing])
                 else:
                     self._edit_baseline(db, change)
 
@@ -82,7 +82,7 @@ class TwinMemory:
         Only the ``touched`` elements are written, and those that are not known yet. What was
         deleted is ``remember``'s matter.
         """
-        things: dict[str, Twin | Relationship] = {
+        things: dict[str, Thing] = {
             **desired.twins,
             **{f"{s}/{r}": edge for (s, r), edge in desired.relationships.items()},
         }
@@ -175,13 +175,13 @@ class TwinMemory:
 
     # -- inside ---------------------------------------------------------------------------------
 
-    def _put_baseline(self, db: sqlite3.Connection, things: Sequence[Twin | Relationship]) -> None:
+    def _put_baseline(self, db: sqlite3.Connection, things: Sequence[Thing]) -> None:
         db.executemany(
             "INSERT OR REPLACE INTO baseline VALUES(?,?,?,?)",
             [
                 (
                     self._scope,
-                    thing.id if isinstance(thing, Twin) else "/".join(thing.key),
+                    element_of(thing),
                     isinstance(thing, Twin),
                     _ENCODER.encode(thing),
                 )

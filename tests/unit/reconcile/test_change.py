@@ -1,6 +1,20 @@
 import pytest
 
-from sync_agent.reconcile.change import MODEL_PATH, Edit, patch_of, rebase, same
+from sync_agent.reconcile.change import (
+    MODEL_PATH,
+    Action,
+    Change,
+    Edit,
+    element_of,
+    model_of,
+    moved,
+    patch_of,
+    rebase,
+    same,
+    same_edge,
+    same_kind,
+)
+from sync_agent.twins.twin import Relationship, Twin
 
 EDIT = Edit(("tags", "a"), "old", "new")
 
@@ -46,3 +60,44 @@ def test_an_edit_stands_as_long_as_the_value_it_replaces_does(
 
 def test_an_edit_under_something_that_went_away_is_stale() -> None:
     assert rebase([Edit(("tags", "a"), None, "x")], {}) is None
+
+
+EDGE = Relationship("x.1", "A", "dependsOn", "B", {"weight": 1})
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there", "kind", "whole"),
+    [
+        (EDGE, EDGE, True, True),
+        (EDGE, Relationship("x.1", "A", "dependsOn", "B", {"weight": 1.0}), True, True),
+        (EDGE, Relationship("x.1", "A", "dependsOn", "B", {"weight": 2}), True, False),
+        (EDGE, Relationship("x.1", "A", "dependsOn", "C", {"weight": 1}), False, False),
+        (EDGE, Relationship("x.1", "A", "feeds", "B", {"weight": 1}), False, False),
+    ],
+)
+def test_a_relationship_is_told_by_name_and_target_and_then_by_its_properties(
+    wanted: Relationship, there: Relationship, kind: bool, whole: bool
+) -> None:
+    document = there.to_document()
+    document |= {"$relationshipId": "x.1", "$sourceId": "A"}
+    assert (same_kind(document, wanted), same_edge(document, wanted)) == (kind, whole)
+
+
+def test_a_twin_is_told_by_its_model() -> None:
+    twin = Twin("A", "dtmi:m;1", {"x": 1})
+    assert same_kind(Twin("A", "dtmi:m;1").as_stored(), twin)
+    assert not same_kind(Twin("A", "dtmi:m;2", {"x": 1}).as_stored(), twin)
+    assert model_of({"$dtId": "A"}) == ""
+
+
+def test_an_edit_moved_where_there_is_neither_what_was_nor_what_is_wanted() -> None:
+    edits = [Edit((name,), 1, 2) for name in ("was", "is", "other", "gone")]
+    found = moved(edits, {"was": 1.0, "is": 2, "other": True})
+    assert [edit.name for edit in found] == ["other", "gone"]
+
+
+def test_an_element_is_named_by_what_makes_it_one() -> None:
+    assert element_of(Twin("A", "dtmi:m;1")) == "A"
+    assert element_of(EDGE) == "A/x.1"
+    change = Change(Action.DELETE, relationship=EDGE)
+    assert (change.element, change.thing) == ("A/x.1", EDGE)
