@@ -84,10 +84,7 @@ async def _apply(settings: Settings, path: Path, on_conflict: str, output: Outpu
             )
     if output is Output.JSON:
         print_fields(plan_view.result_document(result), output=output)
-    if not result.complete:
-        raise plan_view.failures(result)
-    if output is Output.TABLE:
-        plan_view.show_result(result)
+    plan_view.conclude(result, output)
     return EXIT_OK
 
 

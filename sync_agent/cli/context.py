@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from sync_agent.errors import SettingsError
+from sync_agent.errors import InputError, SettingsError
 from sync_agent.report.output import Output
 
 if TYPE_CHECKING:
@@ -102,3 +102,17 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file that was named on the command line.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise InputError(
+            f"cannot be written: {error.strerror}", place=str(path), remedy="name another file"
+        ) from error

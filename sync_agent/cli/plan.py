@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sync_agent.cli import context, plan_view, reading
-from sync_agent.errors import EXIT_CHANGES_PENDING, EXIT_OK, InputError
+from sync_agent.errors import EXIT_CHANGES_PENDING, EXIT_OK
 from sync_agent.report.output import Output, print_fields, print_line
 from sync_agent.report.progress import Progress
 
@@ -73,9 +73,9 @@ def _deliver(
     made = prepared.plan
     file = reconciler.file(made)
     if out is not None:
-        _write(out, file.to_bytes())
+        context.write_file(out, file.to_bytes())
     if html is not None:
-        _write(html, plan_page(file).encode())
+        context.write_file(html, plan_page(file).encode())
     if output is Output.JSON:
         counts = {action.name.lower(): count for action, count in made.counts().items()}
         diagnostics = [asdict(fault) for fault in prepared.diagnostics]
@@ -90,12 +90,3 @@ def _deliver(
     if out is not None and output is Output.TABLE:
         print_line(f"Kept in {out}; sync-agent apply {out} makes exactly these changes.")
     return EXIT_CHANGES_PENDING if made.changes else EXIT_OK
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise InputError(
-            f"cannot be written: {error.strerror}", place=str(path), remedy="name another file"
-        ) from error

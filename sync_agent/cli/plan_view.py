@@ -141,8 +141,16 @@ def show_way(way: Decision) -> None:
         print_line(way.reason)
 
 
-def show_result(result: ApplyResult) -> None:
-    """Print what was done, for people."""
+def conclude(result: ApplyResult, output: Output) -> None:
+    """Print for people what was done.
+
+    Raises:
+        ExceptionGroup: something of it could not be done.
+    """
+    if not result.complete:
+        raise failures(result)
+    if output is not Output.TABLE:
+        return
     done = _made(result)
     if result.already:
         done += f", {result.already:,} were made already"

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sync_agent.cli.context import OutputOption
+from sync_agent.cli.context import OutputOption, write_file
 from sync_agent.errors import InputError, ServiceError, UnreachableError
 from sync_agent.report.output import Column, Output, print_fields, print_line, print_rows
 
@@ -48,12 +48,7 @@ def save(
 ) -> None:
     """Keep all models, twins, relationships, routes and jobs of a running stub in one file."""
     data = _ask(url, token, certificate, "GET", "snapshot")
-    try:
-        file.write_bytes(data)
-    except OSError as error:
-        raise InputError(
-            f"cannot be written: {error.strerror}", place=str(file), remedy="name another file"
-        ) from error
+    write_file(file, data)
     print_line(f"{len(data):,} bytes in {file}")
 
 

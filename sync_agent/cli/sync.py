@@ -76,10 +76,7 @@ async def _sync(settings: Settings, *, yes: bool, keep_going: bool, output: Outp
         if plan.changes and output is Output.TABLE:
             print_line("Nothing was changed; --yes makes these changes.")
         return EXIT_CHANGES_PENDING if plan.changes else EXIT_OK
-    if not result.complete:
-        raise plan_view.failures(result)
-    if output is Output.TABLE:
-        plan_view.show_result(result)
+    plan_view.conclude(result, output)
     return EXIT_OK
 
 

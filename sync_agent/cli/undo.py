@@ -60,10 +60,8 @@ async def _undo(settings: Settings, run: int, *, yes: bool, output: Output) -> i
         if found.plan.changes and output is Output.TABLE:
             print_line("Nothing was changed; --yes makes these changes.")
         return EXIT_CHANGES_PENDING if found.plan.changes else EXIT_OK
-    if not result.complete:
-        raise plan_view.failures(result)
+    plan_view.conclude(result, output)
     if output is Output.TABLE:
-        plan_view.show_result(result)
         print_line("The next sync does it again unless the inventory changes or is paused.")
     return EXIT_OK
 

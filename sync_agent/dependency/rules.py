@@ -20,7 +20,6 @@ relationship counts.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -31,6 +30,7 @@ import msgspec
 from sync_agent.dtdl.elements import Property, Relationship
 from sync_agent.dtdl.registry import ModelRegistry
 from sync_agent.errors import InputError
+from sync_agent.toml_file import read_toml
 
 RULES_MAX = 1000
 REMEDY = "docs/dependencies.md shows the form of a rules file"
@@ -80,10 +80,7 @@ class DependencyRules:
         Raises:
             InputError: it is no TOML, has an unknown key or type, or a rule makes no sense.
         """
-        try:
-            rules = tuple(msgspec.convert(tomllib.loads(text), _File).rule)
-        except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-            raise InputError(str(error), place=place, remedy=REMEDY) from error
+        rules = tuple(read_toml(text, _File, place=place, remedy=REMEDY).rule)
         if len(rules) > RULES_MAX:
             raise InputError(f"{len(rules)} rules; {RULES_MAX} are the most", place=place)
         for number, rule in enumerate(rules, start=1):

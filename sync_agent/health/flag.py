@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
-
 import msgspec
 
 from sync_agent.errors import InputError, QueryError
 from sync_agent.query.checks import check
 from sync_agent.query.parser import parse
+from sync_agent.toml_file import read_toml
 
 
 class FlagQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,12 +28,8 @@ def parse_flags(text: str, *, place: str) -> tuple[FlagQuery, ...]:
     Raises:
         InputError: it is no TOML, has an unknown key, a name twice, or a query that cannot run.
     """
-    try:
-        flags = tuple(msgspec.convert(tomllib.loads(text), _File).flag)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise InputError(
-            str(error), place=place, remedy="docs/health.md shows the form of a flags file"
-        ) from error
+    remedy = "docs/health.md shows the form of a flags file"
+    flags = tuple(read_toml(text, _File, place=place, remedy=remedy).flag)
     seen: set[str] = set()
     for flag in flags:
         if flag.name in seen:

@@ -23,7 +23,6 @@ A profile that makes no sense is refused when it is read, with a sentence that s
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 
 import msgspec
@@ -31,6 +30,7 @@ import msgspec
 from sync_agent.dtdl.registry import ModelRegistry
 from sync_agent.errors import InputError
 from sync_agent.health.kpi import Kpi
+from sync_agent.toml_file import read_toml
 
 OF_MAX = 60
 KPIS_MAX = 32
@@ -82,12 +82,8 @@ class Profiles:
         Raises:
             InputError: it is no TOML, has an unknown key or type, or a profile makes no sense.
         """
-        try:
-            profiles = tuple(msgspec.convert(tomllib.loads(text), _File).profile)
-        except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-            raise InputError(
-                str(error), place=place, remedy="docs/health.md shows the form of a profile"
-            ) from error
+        remedy = "docs/health.md shows the form of a profile"
+        profiles = tuple(read_toml(text, _File, place=place, remedy=remedy).profile)
         for profile in profiles:
             for fault in _faults(profile):
                 raise InputError(f"profile of {profile.model}: {fault}", place=place)

@@ -25,7 +25,6 @@ TOML::
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -34,6 +33,7 @@ import msgspec
 from sync_agent.dtdl.compatibility import Comparison, Difference, Verdict
 from sync_agent.dtdl.dtmi import is_dtmi
 from sync_agent.errors import InputError
+from sync_agent.toml_file import read_toml
 from sync_agent.twins.twin import JsonValue
 
 REMEDY = "docs/model-lifecycle.md shows the form of a rules file"
@@ -115,10 +115,7 @@ def parse_rules(text: str, *, place: str) -> tuple[Pair, ...]:
     Raises:
         InputError: it is no TOML, or has a key or a type that rules do not have.
     """
-    try:
-        read = msgspec.convert(tomllib.loads(text), _File)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise InputError(str(error), place=place, remedy=REMEDY) from error
+    read = read_toml(text, _File, place=place, remedy=REMEDY)
     for number, item in enumerate(read.migration):
         for key, model in (("from", item.old), ("to", item.new)):
             if not is_dtmi(model):

@@ -11,7 +11,6 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ import msgspec
 
 from sync_agent.errors import InputError
 from sync_agent.telemetry.sample import Sample
+from sync_agent.toml_file import read_toml
 from sync_agent.twins.time import parse_time_ms
 from sync_agent.twins.twin import JsonValue
 
@@ -44,12 +44,8 @@ def parse_layout(text: str, *, place: str) -> Layout:
     Raises:
         InputError: it is no TOML, or has a key or type a layout does not have.
     """
-    try:
-        return msgspec.convert(tomllib.loads(text), Layout)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise InputError(
-            str(error), place=place, remedy="docs/telemetry.md shows the form of a layout"
-        ) from error
+    remedy = "docs/telemetry.md shows the form of a layout"
+    return read_toml(text, Layout, place=place, remedy=remedy)
 
 
 def read_recording(path: Path, layout: Layout) -> list[Sample]:

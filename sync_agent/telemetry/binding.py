@@ -17,7 +17,6 @@ has, then one for this very model, then the first.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -26,8 +25,8 @@ import msgspec
 from sync_agent.dtdl.elements import Property
 from sync_agent.dtdl.registry import ModelRegistry
 from sync_agent.dtdl.values import check_value
-from sync_agent.errors import InputError
 from sync_agent.telemetry.sample import Sample
+from sync_agent.toml_file import read_toml
 from sync_agent.twins.twin import JsonValue
 
 
@@ -56,12 +55,8 @@ def parse_bindings(text: str, *, place: str) -> tuple[Binding, ...]:
     Raises:
         InputError: it is no TOML, or has a key or a type that bindings do not have.
     """
-    try:
-        return tuple(msgspec.convert(tomllib.loads(text), _File).binding)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise InputError(
-            str(error), place=place, remedy="docs/telemetry.md shows the form of a bindings file"
-        ) from error
+    remedy = "docs/telemetry.md shows the form of a bindings file"
+    return tuple(read_toml(text, _File, place=place, remedy=remedy).binding)
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,4 +90,4 @@ def test_a_bindings_file_that_makes_no_sense_is_refused_with_its_name(
 ) -> None:
     with pytest.raises(InputError, match=reason) as caught:
         parse_bindings(text, place="b.toml")
-    assert caught.value.place == "b.toml"
+    assert caught.value.place == "b.toml:1"
