@@ -1,9 +1,9 @@
 """The plan that takes a run back: what was there before, where nobody changed it since.
 
-Made from the changes a run really made, or may have made when it was killed in between. What of it
-was not made, or was undone already, needs nothing. What somebody changed since is named and left:
-an edited value that is no longer what the run set, a created twin that has other values or
-relationships by now, a deleted one whose id was taken.
+Made from the changes a run really made, or may have made when it was killed in between; what the
+next run still had to do was not made. What was undone already needs nothing. What somebody changed
+since is named and left: an edited value that is no longer what the run set, a created twin that has
+other values or relationships by now, a deleted one whose id was taken.
 """
 
 from __future__ import annotations
@@ -59,6 +59,17 @@ def undo_plan(owner: Owner, made: Sequence[Change], now: TwinGraph) -> Undo:
             kept.append(change)
     plan = Plan(owner, in_order(_linked(kept, left, now, going)), records=len(made))
     return Undo(plan, tuple(left))
+
+
+def was_made_later(change: Change, later: Iterable[Change]) -> bool:
+    """Tell whether a change cannot have been made yet, because it was still to be made later.
+
+    ``later`` is what was done next to its element.
+    """
+    return any(
+        one.action is change.action and all(edit in one.edits for edit in change.edits)
+        for one in later
+    )
 
 
 class _ChangedError(Exception):

@@ -30,6 +30,7 @@ from sync_agent.disk.sqlite_file import FileKind, SqliteFile
 from sync_agent.errors import InputError, StoreError
 from sync_agent.inventory.owner import Owner
 from sync_agent.reconcile.change import Change
+from sync_agent.reconcile.undo import was_made_later
 from sync_agent.runs import twin_memory
 from sync_agent.runs.twin_memory import TwinMemory
 
@@ -200,12 +201,20 @@ class Journal:
         found = dict.fromkeys(run.owner for run in self.runs())
         return list(found)
 
-    def changes(self, run: int, outcomes: Sequence[str] = ("", "done")) -> list[Change]:
-        """Return a run's changes with one of these outcomes, in order."""
+    def made(self, run: int) -> list[Change]:
+        """Return the changes a run made, or may have made without a word of it, in order."""
         rows = self._file.rows(
-            "SELECT outcome, change FROM change WHERE run=? ORDER BY number", (run,)
+            "SELECT outcome, change FROM change WHERE run=? AND outcome IN ('', 'done')"
+            " ORDER BY number",
+            (run,),
         )
-        return [_CHANGES.decode(change) for outcome, change in rows if outcome in outcomes]
+        after = self._done_next(run) if any(not outcome for outcome, _ in rows) else {}
+        found = [(outcome, _CHANGES.decode(change)) for outcome, change in rows]
+        return [
+            change
+            for outcome, change in found
+            if outcome or not was_made_later(change, after.get(change.element, ()))
+        ]
 
     # -- inside ---------------------------------------------------------------------------------
 
@@ -238,6 +247,22 @@ class Journal:
             return RunState.UNDER_WAY if is_locked(path) else RunState.BROKEN_OFF
         except OSError as error:
             raise _lock_failure(path, error) from error
+
+    def _done_next(self, run: int) -> dict[str, list[Change]]:
+        """Return what was done next to each element of which a run does not say what it did."""
+        rows = self._file.rows(
+            "SELECT run, element, change FROM change JOIN run ON run.id = run"
+            " WHERE run > ? AND outcome = 'done' AND instance = ?"
+            " AND element IN (SELECT element FROM change WHERE run = ? AND outcome = '')"
+            " ORDER BY run, number",
+            (run, self._instance, run),
+        )
+        first: dict[str, int] = {}
+        found: dict[str, list[Change]] = {}
+        for later, element, change in rows:
+            if first.setdefault(element, later) == later:
+                found.setdefault(element, []).append(_CHANGES.decode(change))
+        return found
 
     def _outcomes(self, run: int) -> dict[str, int]:
         return dict(

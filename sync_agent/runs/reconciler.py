@@ -273,7 +273,7 @@ class Reconciler:
         await self.no_job_at_work()
         with self._journal() as journal:
             found = journal.run(run)
-            made = journal.changes(run)
+            made = journal.made(run)
         now = await read_elements(service, made, at_once=self.policy.at_once, around=True)
         return undo_plan(found.owner, made, now)
 

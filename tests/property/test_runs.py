@@ -18,6 +18,7 @@ from sync_agent.reconcile.change import Change
 from sync_agent.reconcile.cost import Rates
 from sync_agent.reconcile.guard import GuardLimits
 from sync_agent.runs.apply_change import OnConflict
+from sync_agent.runs.journal import Journal
 from sync_agent.runs.reconciler import Policy, Reconciler
 from tests.memory_service import MemoryService
 from tests.property.test_reconcile import WHOLE, inventories, service
@@ -142,6 +143,33 @@ def test_a_run_killed_at_any_write_ends_like_one_that_was_not(
             else:
                 await run(reconciler, killed, after)
             assert plain(killed) == plain(whole)
+
+    asyncio.run(check())
+
+
+@settings(max_examples=40, deadline=None)
+@given(inventories(), inventories(), st.integers(0, 12))
+def test_taking_a_killed_run_back_leaves_what_the_next_run_made(
+    before: list[Record], after: list[Record], survives: int
+) -> None:
+    async def check() -> None:
+        with reconciling() as reconciler:
+            twins = service()
+            await run(reconciler, twins, before)
+            wanted = desired(after)
+            plan = await reconciler.plan(wanted, twins)
+            die_after(twins, survives)
+            with suppress(BaseExceptionGroup, KilledError):
+                await reconciler.apply(plan, twins, "sync", desired=wanted.graph)
+            live_again(twins)
+            with Journal(reconciler.policy.journal, "memory", readonly=True) as journal:
+                killed = journal.runs(1)[0].id if plan.changes else 0
+            rest = await reconciler.plan(wanted, twins)
+            await run(reconciler, twins, after)
+            if killed:
+                undo = await reconciler.undo(killed, twins)
+                made = {change.element for change in rest.changes}
+                assert made.isdisjoint(change.element for change in undo.plan.changes)
 
     asyncio.run(check())
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sync_agent.errors import InputError, StoreError
 from sync_agent.inventory.owner import Owner
-from sync_agent.reconcile.change import Action, Change
+from sync_agent.reconcile.change import Action, Change, Edit
 from sync_agent.runs import journal as module
 from sync_agent.runs.journal import Journal, RunState
 from sync_agent.twins.twin import Twin
@@ -48,7 +49,7 @@ def test_a_run_is_under_way_until_it_is_ended(path: Path) -> None:
         found = journal.run(run)
         assert (found.state, found.ended_ms) == (RunState.ENDED, 2_000)
         assert found.outcomes == {"done": 1, "failed": 1, "": 1}
-        assert [c.element for c in journal.changes(run)] == ["S0", "S1"]
+        assert [c.element for c in journal.made(run)] == ["S0", "S1"]
     assert locks(path) == []
 
 
@@ -94,7 +95,7 @@ def test_the_oldest_runs_go_with_all_that_is_left_of_them(
         killed.touch()
         journal.end(begin(journal), now_ms=2_000)
         assert [run.id for run in journal.runs()] == [3, 2]
-        assert journal.changes(1) == []
+        assert journal.made(1) == []
         assert not killed.exists()
 
 
@@ -129,3 +130,41 @@ def test_reading_makes_no_journal(path: Path) -> None:
     with pytest.raises(StoreError):
         Journal(path, HERE, readonly=True)
     assert not path.parent.exists()
+
+
+def edit(*values: int) -> Change:
+    edits = tuple(Edit((f"p{value}",), None, value) for value in values)
+    return Change(Action.UPDATE, twin=Twin("S0", "dtmi:test:Site;1"), edits=edits)
+
+
+def deletion(change: Change) -> Change:
+    return replace(change, action=Action.DELETE)
+
+
+@pytest.mark.parametrize(
+    ("change", "later", "made"),
+    [
+        (CHANGES[0], [], True),
+        (CHANGES[0], [[CHANGES[0]]], False),
+        (CHANGES[0], [[CHANGES[1]]], True),
+        (CHANGES[0], [[edit(1)], [CHANGES[0]]], True),
+        (CHANGES[0], [[deletion(CHANGES[0])], [CHANGES[0]]], True),
+        (CHANGES[0], [[deletion(CHANGES[0]), CHANGES[0]]], False),
+        (deletion(CHANGES[0]), [[deletion(CHANGES[0])]], False),
+        (edit(1), [[edit(1, 2)]], False),
+        (edit(1, 2), [[edit(1)]], True),
+    ],
+)
+def test_what_the_next_run_still_had_to_do_was_not_made(
+    path: Path, change: Change, later: list[list[Change]], made: bool
+) -> None:
+    with Journal(path, HERE) as journal, Journal(path, THERE) as elsewhere:
+        killed = journal.begin("sync", OURS, [change], digest="d", now_ms=1_000)
+        for changes in later:
+            run = journal.begin("sync", OURS, changes, digest="d", now_ms=1_000)
+            journal.settle(run, [(number, "done") for number, _ in enumerate(changes)])
+        run = elsewhere.begin("sync", OURS, [change], digest="d", now_ms=1_000)
+        elsewhere.settle(run, [(0, "done")])
+        assert journal.made(killed) == ([change] if made else [])
+        journal.settle(killed, [(0, "done")])
+        assert journal.made(killed) == [change]
