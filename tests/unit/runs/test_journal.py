@@ -62,8 +62,10 @@ def test_a_run_whose_journal_was_closed_without_an_end_broke_off(path: Path) -> 
 
 def test_a_run_whose_process_was_killed_broke_off(path: Path) -> None:
     code = (
-        "import pathlib, signal, sys; from tests.unit.runs.test_journal import *;"
-        " journal = Journal(pathlib.Path(sys.argv[1]), HERE); begin(journal);"
+        "import pathlib, signal, sys; from sync_agent.inventory.owner import Owner;"
+        " from sync_agent.runs.journal import Journal;"
+        f" journal = Journal(pathlib.Path(sys.argv[1]), {HERE!r});"
+        " journal.begin('sync', Owner('inventory'), [], digest='d', now_ms=1_000);"
         " print('begun', flush=True); signal.pause()"
     )
     with subprocess.Popen(
