@@ -9,42 +9,96 @@ are taken one by one, which finds out what is wrong with which.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import NamedTuple
 
 from sync_agent.inventory.conversion import as_text, fits_as_text
 from sync_agent.inventory.record import Record
+from sync_agent.inventory.template import Template
 from sync_agent.twins.twin import JsonValue
 
 Convert = Callable[[JsonValue], JsonValue]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Alike:
+    """What records that were converted together have in common: what holds for one holds for all.
+
+    Each has a value of every name, and at most ``chars_max`` characters of text in all of them.
+    """
+
+    names: tuple[str, ...]
+    chars_max: int
+
+
+class AlikeRows(NamedTuple):
+    """Values of records that are alike, each row in the order of their names."""
+
+    alike: Alike
+    rows: list[tuple[JsonValue, ...]]
+
+
+def texts_by_column(
+    records: Sequence[Record], templates: Sequence[Template]
+) -> list[Sequence[str]] | None:
+    """Return for each template the text every record gives.
+
+    None if they have to be looked at one by one: a template is more than a column, or a cell is
+    empty or no text.
+    """
+    columns = [template.column for template in templates]
+    named = [column for column in columns if column is not None]
+    cells = _cells(records, named) if len(named) == len(columns) else None
+    if cells is None or any("" in column for column in cells):
+        return None
+    return cells
+
+
 def values_by_column(
     records: Sequence[Record], plain: Sequence[tuple[str, str, Convert]]
-) -> list[dict[str, JsonValue]] | None:
-    """Return the values of each record by name, None if they have to be looked at one by one.
+) -> AlikeRows | list[dict[str, JsonValue]] | None:
+    """Return the values of each record, by name where not all records have all of them.
 
     ``plain`` says which column becomes which name, and how its cells are converted; an empty cell
-    is no value.
+    is no value. None if the records have to be looked at one by one.
     """
-    rows = [record.attributes for record in records]
     columns: list[Sequence[JsonValue]] = []
-    for column, _, convert in plain:
-        cells = [row.get(column) for row in rows]
-        if not set(map(type, cells)) <= {str}:
-            return None
-        try:
-            columns.append(_converted(cells, convert))
-        except ValueError:
-            return None
+    cells = _cells(records, [column for column, _, _ in plain])
+    if cells is None:
+        return None
+    try:
+        for column, (_, _, convert) in zip(cells, plain, strict=True):
+            columns.append(_converted(column, convert))
+    except ValueError:
+        return None
     names = tuple(name for _, name, _ in plain)
+    rows = zip(*columns, strict=True)
     if any(None in column for column in columns):
-        return [
-            {name: value for name, value in zip(names, row, strict=True) if value is not None}
-            for row in zip(*columns, strict=True)
-        ]
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+        pairs = (zip(names, row, strict=True) for row in rows)
+        return [{name: v for name, v in row if v is not None} for row in pairs]
+    chars_max = sum(max(map(len, column), default=0) for column in cells)
+    return AlikeRows(Alike(names, chars_max), list(rows))
 
 
-def _converted(cells: list[JsonValue], convert: Convert) -> Sequence[JsonValue]:
+def _cells(records: Sequence[Record], columns: Sequence[str]) -> list[Sequence[str]] | None:
+    """Return the cells of each column, None unless all are texts.
+
+    All of a record's cells are taken at once: going through a hundred thousand records again for
+    each column would wait for memory.
+    """
+    if not records:
+        return [() for _ in columns]
+    rows = [record.attributes for record in records]
+    try:
+        taken = list(map(itemgetter(*columns), rows))
+    except KeyError:
+        return None
+    cells: list[Sequence[str]] = [taken] if len(columns) == 1 else list(zip(*taken, strict=True))
+    return cells if all(set(map(type, column)) <= {str} for column in cells) else None
+
+
+def _converted(cells: Sequence[str], convert: Convert) -> Sequence[JsonValue]:
     """Return texts converted, None where one is empty.
 
     Raises:

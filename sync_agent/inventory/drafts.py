@@ -16,7 +16,13 @@ from dataclasses import dataclass
 import msgspec
 
 from sync_agent.dtdl.registry import ModelRegistry
-from sync_agent.inventory.columns import Convert, values_by_column
+from sync_agent.inventory.columns import (
+    Alike,
+    AlikeRows,
+    Convert,
+    texts_by_column,
+    values_by_column,
+)
 from sync_agent.inventory.conversion import converter
 from sync_agent.inventory.desired import Ownership
 from sync_agent.inventory.record import Record, RecordDiagnostic
@@ -50,21 +56,42 @@ class Draft(msgspec.Struct, gc=False):
     """An element of one source; ``places`` are its records, ``said`` where later values are from.
 
     ``values`` are by dotted name; those that ``said`` does not list are from the first place.
-    ``rules`` are those whose records describe it, the first of them first.
+    ``rules`` are those whose records describe it, the first of them first. As long as no further
+    record speaks of it, ``row`` may have its values in the order of the names ``alike`` has.
     """
 
     id: str
     rules: tuple[CompiledRule, ...]
-    places: list[str]
-    values: dict[str, JsonValue] = msgspec.field(default_factory=dict)
+    places: tuple[str, ...]
+    row: tuple[JsonValue, ...] = ()
+    alike: Alike | None = None
     said: dict[str, str] | None = None
     observed: dict[str, JsonValue] | None = None
     aliases: tuple[str, ...] = ()
+    noted: dict[str, JsonValue] | None = None
+
+    @property
+    def values(self) -> dict[str, JsonValue]:
+        """Return its values, to which more may be added."""
+        if self.noted is None:
+            names = self.alike.names if self.alike else ()
+            self.noted = dict(zip(names, self.row, strict=True))
+        return self.noted
 
     @property
     def model(self) -> str:
         """Return the model its records make it."""
         return self.rules[0].rule.model
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """Return the names of the components of its model."""
+        return self.rules[0].components
+
+    @property
+    def flat(self) -> bool:
+        """Tell whether none of its values is inside another, by its rules."""
+        return all(rule.flat for rule in self.rules)
 
     def precedence(self, name: str) -> int:
         """Return how much say its source has in a property."""
@@ -117,19 +144,26 @@ class DraftMaker:
         rule, drafts = compiled.rule, self.drafts
         if rule.when or rule.aliases or compiled.others or compiled.faults or not compiled.plain:
             return False
-        id_of = rule.id.filler()
-        ids = [id_of(record.attributes) or "" for record in records]
+        texts = texts_by_column(records, [rule.id])
+        if texts is None:
+            return False
+        (ids,) = texts
         known = set(ids)
-        if len(known) < len(ids) or "" in known or not drafts.keys().isdisjoint(known):
+        if len(known) < len(ids) or not drafts.keys().isdisjoint(known):
             return False
         if not all(map(str.isprintable, ids)) or max(map(len, ids), default=0) > ID_CHARS_MAX:
             return False
-        values = values_by_column(records, compiled.plain)
-        if values is None:
+        found = values_by_column(records, compiled.plain)
+        if found is None:
             return False
         rules = (compiled,)
-        for id_, record, of_record in zip(ids, records, values, strict=True):
-            drafts[id_] = Draft(id_, rules, [record.place], of_record)
+        if isinstance(found, AlikeRows):
+            alike = found.alike
+            for id_, record, row in zip(ids, records, found.rows, strict=True):
+                drafts[id_] = Draft(id_, rules, (record.place,), row, alike)
+        else:
+            for id_, record, values in zip(ids, records, found, strict=True):
+                drafts[id_] = Draft(id_, rules, (record.place,), noted=values)
         return True
 
     def _add_records(self, compiled: CompiledRule, records: Iterable[Record]) -> None:
@@ -149,7 +183,7 @@ class DraftMaker:
             elif (draft := drafts.get(id_)) is not None:
                 self._join(draft, compiled, record)
             else:
-                draft = drafts[id_] = Draft(id_, (compiled,), [record.place])
+                draft = drafts[id_] = Draft(id_, (compiled,), (record.place,))
                 if len(id_) > ID_CHARS_MAX or not id_.isprintable():
                     self.fault(record.place, id_, _id_fault(id_), "shorten or correct the id")
                 self._fill(draft, compiled, record)
@@ -187,7 +221,9 @@ class DraftMaker:
             message = f"the id {draft.id} is used twice"
         else:
             message = ""
-        draft.places.append(record.place)
+        draft.places = (*draft.places, record.place)
+        values = draft.values
+        draft.alike = None
         if message:
             remedy = (
                 "keep one of them, or set merge = true where several records describe one element"
@@ -201,7 +237,7 @@ class DraftMaker:
             value = self._value(record, draft.id, prop, convert)
             if value is None:
                 continue
-            before = draft.values.get(name)
+            before = values.get(name)
             if prop.ownership is Ownership.OBSERVED or before is None:
                 _note(draft, prop, name, value)
                 draft.said = {**(draft.said or {}), name: record.place}

@@ -14,12 +14,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import msgspec
 
 from sync_agent.dtdl.elements import Component, EnumSchema, Primitive
 from sync_agent.dtdl.elements import Relationship as RelationshipElement
 from sync_agent.dtdl.registry import ModelRegistry
+from sync_agent.inventory.columns import texts_by_column
 from sync_agent.inventory.containment import circles
 from sync_agent.inventory.conversion import convert
 from sync_agent.inventory.owner import Owner
@@ -85,28 +87,20 @@ class EdgeMaker:
         self.diagnostics: list[RecordDiagnostic] = []
         self.gaps: dict[str, str] = {}
 
-    def add(self, rule: RelationshipRule, rules: Rules, records: Iterable[Record]) -> None:
+    def add(self, rule: RelationshipRule, rules: Rules, records: Sequence[Record]) -> None:
         """Make the edges the records of a rule's scope stand for."""
-        source_of, target_of = rule.source.filler(), rule.target.filler()
-        id_of = rule.id.filler() if rule.id else None
-        ids, twins = self._elements.ids, self._elements.twins
-        conditions, start = rule.when, self._owner.relationship_id(f"{rule.name}.")
-        edges, plain = self._edges, set[tuple[str, str]]()
-        for record in records:
-            attributes = record.attributes
-            if conditions and not all(c.holds(attributes) for c in conditions):
+        ids, twins, edges = self._elements.ids, self._elements.twins, self._edges
+        start, plain = self._owner.relationship_id(f"{rule.name}."), set[tuple[str, str]]()
+        name, containment = rule.name, rule.containment
+        nothing: Document = {}
+        for record, from_, to, text in _ends(rule, records):
+            if to is None:
                 continue
-            target = target_of(attributes)
-            if target is None:
+            if from_ is None or (text is None and rule.id):
+                self._incomplete(rule, record, to, "source" if from_ is None else "id")
                 continue
-            source = source_of(attributes)
-            target = ids.get(target, target)
-            text = id_of(attributes) if id_of else target
-            if source is None or text is None:
-                self._incomplete(rule, record, target, "source" if source is None else "id")
-                continue
-            source = ids.get(source, source)
-            key = (source, start + text)
+            source, target = ids.get(from_, from_), ids.get(to, to)
+            key = (source, start + (text or target))
             at_source, at_target = twins.get(source), twins.get(target)
             if at_source is None or at_target is None:
                 self._waiting.append(_Asked(rule, rules, record, key, target))
@@ -114,8 +108,8 @@ class EdgeMaker:
             models = (at_source.model, at_target.model)
             short = source != target and len(key[1]) <= ID_CHARS_MAX
             if models in plain and short and key not in edges:
-                edge = Relationship(key[1], source, rule.name, target)
-                edges[key] = (edge, record.place, rule.containment)
+                edge = Relationship(key[1], source, name, target, nothing)
+                edges[key] = (edge, record.place, containment)
             elif (
                 self._make(_Asked(rule, rules, record, key, target), *models)
                 and not rule.properties
@@ -248,7 +242,12 @@ class EdgeMaker:
         return content.target if isinstance(content, RelationshipElement) else ""
 
     def _refuse_circles(self) -> None:
-        inside = [(k, e.target) for k, (e, _, contains) in self._edges.items() if contains]
+        outer = {edge.target for edge, _, contains in self._edges.values() if contains}
+        inside = [
+            (key, edge.target)
+            for key, (edge, _, contains) in self._edges.items()
+            if contains and key[0] in outer  # mostly few are: what contains nothing is in no circle
+        ]
         for keys in circles(inside):
             names = " in ".join(key[0] for key in keys[:NAMES_SHOWN])
             more = " in ..." if len(keys) > NAMES_SHOWN else f" in {keys[0][0]}"
@@ -342,6 +341,25 @@ def bears_advised(registry: ModelRegistry, model: str) -> bool:
         return False
     return schema is Primitive.STRING or (
         isinstance(schema, EnumSchema) and ADVISED in schema.values
+    )
+
+
+def _ends(
+    rule: RelationshipRule, records: Sequence[Record]
+) -> Iterable[tuple[Record, str | None, str | None, str | None]]:
+    """Return each record a rule is about with the source, target and id it gives."""
+    templates = (rule.source, rule.target, *((rule.id,) if rule.id else ()))
+    texts = None if rule.when else texts_by_column(records, templates)
+    if texts is not None:
+        sources, targets, *ids = texts
+        return zip(records, sources, targets, ids[0] if ids else repeat(None), strict=False)
+    source_of, target_of = rule.source.filler(), rule.target.filler()
+    id_of = rule.id.filler() if rule.id else lambda _: None
+    return (
+        (record, source_of(attributes), target_of(attributes), id_of(attributes))
+        for record in records
+        for attributes in (record.attributes,)
+        if all(condition.holds(attributes) for condition in rule.when)
     )
 
 

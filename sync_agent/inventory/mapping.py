@@ -17,8 +17,9 @@ from sync_agent.dtdl.elements import Relationship as RelationshipElement
 from sync_agent.dtdl.registry import ModelRegistry
 from sync_agent.dtdl.values import check_twin
 from sync_agent.errors import InputError
+from sync_agent.inventory.columns import Alike
 from sync_agent.inventory.desired import DesiredGraph, Ownership
-from sync_agent.inventory.drafts import DraftMaker
+from sync_agent.inventory.drafts import Draft, DraftMaker
 from sync_agent.inventory.edges import ADVISED_PATH, EdgeMaker, Elements, bears_advised
 from sync_agent.inventory.merging import Element, Merged, merge
 from sync_agent.inventory.owner import Owner
@@ -184,15 +185,26 @@ class _TwinMaker:
 
     def make(self) -> None:
         """Make all twins."""
+        held, twins = self.held, self.twins
+        nothing: Document = {}
+        sound: dict[Alike, tuple[str, Document]] = {}
         for id_, element in self._merged.elements.items():
-            if id_ in self.held:
+            if id_ in held:
+                continue
+            alike = element.alike
+            if alike is not None and alike in sound:  # what holds for the first of them holds here
+                model, common = sound[alike]
+                properties = common.copy()
+                properties.update(zip(alike.names, element.row))  # noqa: B905 - a row has all
+                twins[id_] = Twin(id_, model, properties, "", nothing)
                 continue
             twin = self._twin(element)
-            if id_ in self.held:
+            if id_ in held:
                 continue
-            self.twins[id_] = twin
-            observed = element.observed()
-            if observed:
+            twins[id_] = twin
+            if alike is not None and alike.chars_max <= _SURELY_SMALL and self._is_simple(element):
+                sound[alike] = (element.model, self._common[element.model])
+            if observed := element.observed:
                 self.observed[id_] = {tuple(n.split(".")): v for n, v in observed.items()}
 
     def as_elements(self, unread: _Unread) -> Elements:
@@ -206,28 +218,30 @@ class _TwinMaker:
             unread=unread.of_any,
         )
 
-    def _twin(self, element: Element) -> Twin:
-        values = element.values()
+    def _twin(self, element: Draft | Element) -> Twin:
+        values = element.values
         components = self._components.get(element.model)
         if components is None:
-            draft = next(d for d in element.drafts if d.model == element.model)
-            components = {name: {"$metadata": {}} for name in draft.rules[0].components}
+            components = {name: {"$metadata": {}} for name in element.components}
             self._components[element.model] = components
             self._common[element.model] = common = dict(components)
             put_at(common, self._owner.marker, self._owner.name)
-        root = self._owner.marker[0]
-        if root in values or not element.flat:
+        if self._is_simple(element):  # the same parts in every twin: a million of them are cheap
+            properties = {**self._common[element.model], **values}
+        else:
             properties = _copied(components)
             for name, value in values.items():
                 put_at(properties, tuple(name.split(".")), _copied(value))
             put_at(properties, self._owner.marker, self._owner.name)
-        else:  # the same parts in every twin: a million of them are cheap
-            properties = {**self._common[element.model], **values}
         twin = Twin(element.id, element.model, properties)
         self._check(element, twin, values)
         return twin
 
-    def _check(self, element: Element, twin: Twin, values: Document) -> None:
+    def _is_simple(self, element: Draft | Element) -> bool:
+        """Tell whether none of its values is inside another, nor inside what bears the mark."""
+        return element.flat and self._owner.marker[0] not in element.values
+
+    def _check(self, element: Draft | Element, twin: Twin, values: Document) -> None:
         """Check a twin as a whole; every value was checked, so the names need it once."""
         kind = (twin.model, tuple(values))
         if kind not in self._checked:
@@ -247,9 +261,9 @@ class _TwinMaker:
                 message = f"the twin is larger than {TWIN_BYTES_MAX} bytes"
                 self._fault(element, message, "map fewer or shorter properties")
 
-    def _fault(self, element: Element, message: str, remedy: str) -> None:
+    def _fault(self, element: Draft | Element, message: str, remedy: str) -> None:
         self.held.add(element.id)
-        place = element.drafts[0].places[0]
+        place = element.places[0]
         self.diagnostics.append(RecordDiagnostic(place, message, remedy, element=element.id))
 
 

@@ -27,21 +27,30 @@ NAMES_SHOWN = 4
 
 
 class Element(msgspec.Struct, gc=False):
-    """One element as all sources together have it: its id, model and drafts, first source first."""
+    """An element that several drafts describe together, that of the first source first.
+
+    It tells what a draft tells of an element of its own.
+    """
 
     id: str
     model: str
     drafts: Sequence[Draft]
+    alike: None = None
+    row: tuple[()] = ()
 
     @property
     def places(self) -> tuple[str, ...]:
         """Return where its records stand."""
         return tuple(place for draft in self.drafts for place in draft.places)
 
+    @property
+    def components(self) -> tuple[str, ...]:
+        """Return the names of the components of its model."""
+        return next(draft.components for draft in self.drafts if draft.model == self.model)
+
+    @property
     def values(self) -> dict[str, JsonValue]:
         """Return its values by name, each from who has the say."""
-        if len(self.drafts) == 1:
-            return self.drafts[0].values
         values: dict[str, JsonValue] = {}
         said: dict[str, int] = {}
         for draft in self.drafts:
@@ -54,15 +63,11 @@ class Element(msgspec.Struct, gc=False):
     @property
     def flat(self) -> bool:
         """Tell whether none of its values is inside another, by its rules."""
-        drafts = self.drafts
-        if len(drafts) == 1 and len(drafts[0].rules) == 1:
-            return drafts[0].rules[0].flat
-        return all(rule.flat for draft in drafts for rule in draft.rules)
+        return all(draft.flat for draft in self.drafts)
 
+    @property
     def observed(self) -> dict[str, JsonValue]:
         """Return what is only compared."""
-        if len(self.drafts) == 1:
-            return self.drafts[0].observed or {}
         merged: dict[str, JsonValue] = {}
         for draft in self.drafts:
             for name, value in (draft.observed or {}).items():
@@ -74,7 +79,7 @@ class Element(msgspec.Struct, gc=False):
 class Merged:
     """All elements, the id behind every name, and what could not be joined."""
 
-    elements: dict[str, Element] = field(default_factory=dict)
+    elements: dict[str, Draft | Element] = field(default_factory=dict)
     ids: dict[str, str] = field(default_factory=dict)
     held: set[str] = field(default_factory=set)
     diagnostics: list[RecordDiagnostic] = field(default_factory=list)
@@ -93,8 +98,7 @@ def merge(
     merged = Merged(held={id_ for maker in makers for id_ in maker.held})
     named = any(draft.aliases for maker in makers for draft in maker.drafts.values())
     if len(makers) == 1 and not named:
-        for id_, draft in makers[0].drafts.items():
-            merged.elements[id_] = Element(id_, draft.model, (draft,))
+        merged.elements.update(makers[0].drafts)
         return merged
     aliased = any(rule.rule.aliases for maker in makers for rule in maker.rules)
     for group in _groups(makers):
@@ -126,7 +130,7 @@ def _take(merged: Merged, group: list[tuple[int, Draft]], registry: ModelRegistr
         return
     if not merged.held.isdisjoint(draft.id for draft in drafts):
         merged.held.add(id_)
-    merged.elements[id_] = Element(id_, model, tuple(drafts))
+    merged.elements[id_] = Element(id_, model, tuple(drafts)) if len(drafts) > 1 else drafts[0]
 
 
 def _contradiction(merged: Merged, group: list[tuple[int, Draft]]) -> None:
@@ -138,7 +142,7 @@ def _contradiction(merged: Merged, group: list[tuple[int, Draft]]) -> None:
     for _, draft in group:
         merged.held.add(draft.id)
         merged.ids[draft.id] = draft.id
-        merged.elements[draft.id] = Element(draft.id, draft.model, (draft,))
+        merged.elements[draft.id] = draft
     for name, drafts in claims.items():
         if len(drafts) < 2:
             continue

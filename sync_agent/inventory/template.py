@@ -58,11 +58,16 @@ class Template:
             text += f"{value}{after}"
         return text
 
+    @property
+    def column(self) -> str | None:
+        """Return the one column it is and nothing else, None when it is more."""
+        return self.columns[0] if self.texts == ("", "") else None
+
     def filler(self) -> Callable[[Mapping[str, JsonValue]], str | None]:
         """Return ``fill``, or something quicker that does the same for a single column."""
-        if self.texts != ("", ""):
+        column = self.column
+        if column is None:
             return self.fill
-        column = self.columns[0]
 
         def text_of(attributes: Mapping[str, JsonValue]) -> str | None:
             value = attributes.get(column)

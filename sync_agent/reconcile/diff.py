@@ -131,7 +131,12 @@ def _as_wanted(twin: Twin, document: Document, managed: _Managed) -> bool:
         if not same(before, after):
             return False
     for path in paths:
-        before, after = value_at(document, path), value_at(properties, path)
+        owner, name = path[0], path[-1]
+        one, other = document.get(owner), properties.get(owner)
+        if len(path) == 2 and type(one) is dict and type(other) is dict:
+            before, after = one.get(name), other.get(name)
+        else:
+            before, after = value_at(document, path), value_at(properties, path)
         if before is not after and not same(before, after):
             return False
     return True
@@ -158,6 +163,8 @@ def _wanted_twins(
 
 
 def _unwanted_twins(desired: DesiredGraph, observed: TwinGraph) -> Iterator[Change]:
+    if observed.twin_ids <= desired.twins.keys():  # mostly so, and told without a set of its own
+        return
     for id_ in observed.twin_ids - desired.twins.keys() - desired.held:
         document = observed.twin(id_)
         if document is not None and desired.owner.owns_twin(document):
@@ -186,6 +193,8 @@ def _wanted_edges(
 
 
 def _unwanted_edges(desired: DesiredGraph, observed: TwinGraph) -> Iterator[Change]:
+    if observed.relationship_keys <= desired.relationships.keys():
+        return
     unwanted = observed.relationship_keys - desired.relationships.keys()
     for key in unwanted - desired.held_relationships:
         document = observed.relationship(*key)

@@ -46,7 +46,8 @@ _QUOTED = re.compile(r'"[^"]*("|$)')
 class CsvFile:
     """One file while it is read; ``scope`` is the kind of its records.
 
-    ``columns`` and ``faults`` fill up as ``records`` are taken.
+    ``columns`` and ``faults`` fill up as ``records`` are taken. ``may_be_odd`` tells that rows have
+    to be looked at one by one: some line was no text, or a cell may be too long.
     """
 
     path: Path
@@ -56,6 +57,7 @@ class CsvFile:
     columns: tuple[str, ...] = ()
     faults: list[RecordDiagnostic] = field(default_factory=list)
     bad_lines: dict[int, str] = field(default_factory=dict)
+    may_be_odd: bool = False
 
     def records(self) -> Iterator[Record]:
         """Yield the file's records.
@@ -74,30 +76,31 @@ class CsvFile:
         reader = csv.reader(
             chain((first_line,), lines), strict=True, delimiter=_separator(first_line)
         )
-        columns, scope, name = self._read_header(reader), self.scope, self.path.name
-        has_unnamed, width = "" in columns, len(columns)
+        columns, scope, place = self._read_header(reader), self.scope, f"{self.path.name}:"
+        has_unnamed, width, leader = "" in columns, len(columns), columns[0]
+        first = reader.line_num + 1
         while True:
-            first = reader.line_num + 1
             try:
-                cells = next(reader)
-            except StopIteration:
+                for cells in reader:
+                    line, first = first, reader.line_num + 1
+                    if len(cells) != width or self.may_be_odd:
+                        fault = self._row_fault(cells, width, line, first - 1)
+                        if fault:
+                            self._fault(line, *fault)
+                            continue
+                        if not cells:
+                            continue
+                    attributes = dict(zip(columns, map(str.strip, cells)))  # noqa: B905 - of one width
+                    if not attributes[leader] and not any(attributes.values()):
+                        continue
+                    if has_unnamed:
+                        del attributes[""]
+                    number = str(line)
+                    yield Record(scope, number, attributes, place + number)
                 return
             except csv.Error as error:
                 self._fault(first, f"is no CSV: {error}", "check its quotes")
-                continue
-            if len(cells) != width or self.bad_lines or max(map(len, cells)) > _SURELY_SHORT:
-                fault = self._row_fault(cells, width, first, reader.line_num)
-                if fault:
-                    self._fault(first, *fault)
-                    continue
-                if not cells:
-                    continue
-            attributes = dict(zip(columns, map(str.strip, cells), strict=True))
-            if not any(attributes.values()):
-                continue
-            if has_unnamed:
-                del attributes[""]
-            yield Record(scope, str(first), attributes, f"{name}:{first}")
+                first = reader.line_num + 1
 
     def _read_header(self, reader: Iterator[list[str]]) -> tuple[str, ...]:
         """Return the name of each column, "" where it has none."""
@@ -148,6 +151,7 @@ class CsvFile:
         Most files are sound, so lines are taken many at once as long as that shows no fault.
         """
         number = 0
+        self.may_be_odd = False
         while block := file.read(BLOCK_BYTES):
             block += file.readline(LINE_BYTES_MAX)
             text = "" if b"\0" in block else _decoded(block.removeprefix(b"" if number else _BOM))
@@ -155,10 +159,13 @@ class CsvFile:
             if text and longest < LINE_BYTES_MAX - 1 and block.endswith(b"\n"):
                 self.digest.update(block)
                 number += block.count(b"\n")
+                # A cell is no longer than its line, unless quotes hold several lines together.
+                self.may_be_odd |= longest > _SURELY_SHORT or b'"' in block
                 yield from io.StringIO(text, newline="\n")
             else:
                 file.seek(-len(block), os.SEEK_CUR)
                 break
+        self.may_be_odd = True
         yield from self._lines_one_by_one(file, number)
 
     def _lines_one_by_one(self, file: BinaryIO, number: int) -> Iterator[str]:

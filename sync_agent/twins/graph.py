@@ -7,25 +7,29 @@ order is kept.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, KeysView
 
 from sync_agent.twins.twin import Document
 
+Key = tuple[str, str]
+"""What identifies a relationship: its source, and its id there."""
+
+_ByEnd = defaultdict[str, dict[Key, Document]]
+
 
 class TwinGraph:
-    """Twin and relationship documents with an index on both ends of each edge."""
+    """Twin and relationship documents with an index on both ends of each edge.
+
+    The index is made when it is first asked for: a comparison by ids never does.
+    """
 
     def __init__(
         self, twins: Iterable[Document] = (), relationships: Iterable[Document] = ()
     ) -> None:
-        self._twins: dict[str, Document] = {}
-        self._edges: dict[tuple[str, str], Document] = {}
-        self._out: dict[str, dict[tuple[str, str], Document]] = {}
-        self._in: dict[str, dict[tuple[str, str], Document]] = {}
-        for twin in twins:
-            self.put_twin(twin)
-        for relationship in relationships:
-            self.put_relationship(relationship)
+        self._twins = {twin["$dtId"]: twin for twin in twins}
+        self._edges = {(e["$sourceId"], e["$relationshipId"]): e for e in relationships}
+        self._ends: tuple[_ByEnd, _ByEnd] | None = None
 
     def put_twin(self, document: Document) -> None:
         """Add a twin, or replace the one of that ``$dtId``."""
@@ -40,16 +44,19 @@ class TwinGraph:
         key = (document["$sourceId"], document["$relationshipId"])
         self.remove_relationship(*key)
         self._edges[key] = document
-        self._out.setdefault(document["$sourceId"], {})[key] = document
-        self._in.setdefault(document["$targetId"], {})[key] = document
+        if self._ends is not None:
+            outgoing, incoming = self._ends
+            outgoing[document["$sourceId"]][key] = document
+            incoming[document["$targetId"]][key] = document
 
     def remove_relationship(self, source: str, relationship_id: str) -> None:
         """Remove a relationship if it is there."""
         key = (source, relationship_id)
         document = self._edges.pop(key, None)
-        if document is not None:
-            del self._out[source][key]
-            del self._in[document["$targetId"]][key]
+        if document is not None and self._ends is not None:
+            outgoing, incoming = self._ends
+            del outgoing[source][key]
+            del incoming[document["$targetId"]][key]
 
     def twin(self, twin_id: str) -> Document | None:
         """Return the twin of that id, or None."""
@@ -69,11 +76,13 @@ class TwinGraph:
 
     def outgoing(self, twin_id: str) -> Iterator[Document]:
         """Yield the relationships that start at a twin."""
-        return iter(self._out.get(twin_id, {}).values())
+        outgoing, _ = self._by_end()
+        return iter(outgoing.get(twin_id, {}).values())
 
     def incoming(self, twin_id: str) -> Iterator[Document]:
         """Yield the relationships that end at a twin."""
-        return iter(self._in.get(twin_id, {}).values())
+        _, incoming = self._by_end()
+        return iter(incoming.get(twin_id, {}).values())
 
     @property
     def twin_ids(self) -> KeysView[str]:
@@ -81,7 +90,7 @@ class TwinGraph:
         return self._twins.keys()
 
     @property
-    def relationship_keys(self) -> KeysView[tuple[str, str]]:
+    def relationship_keys(self) -> KeysView[Key]:
         """Return the source and id of all relationships, as a set that follows the graph."""
         return self._edges.keys()
 
@@ -94,3 +103,13 @@ class TwinGraph:
     def relationship_count(self) -> int:
         """Return how many relationships there are."""
         return len(self._edges)
+
+    def _by_end(self) -> tuple[_ByEnd, _ByEnd]:
+        if self._ends is None:
+            outgoing: _ByEnd = defaultdict(dict)
+            incoming: _ByEnd = defaultdict(dict)
+            for key, document in self._edges.items():
+                outgoing[key[0]][key] = document
+                incoming[document["$targetId"]][key] = document
+            self._ends = (outgoing, incoming)
+        return self._ends

@@ -125,9 +125,7 @@ async def write_all(place: str, requests: Sequence[bytes]) -> Counter[bytes]:
     loop = asyncio.get_running_loop()
     statuses: Counter[bytes] = Counter()
     async with asyncio.timeout(WAIT_S):
-        writers = [
-            Writer(requests[first::WRITERS], statuses) for first in range(WRITERS)
-        ]
+        writers = [Writer(requests[first::WRITERS], statuses) for first in range(WRITERS)]
         for writer in writers:
             await loop.create_connection(lambda writer=writer: writer, host, int(port))  # type: ignore[misc]
         await asyncio.gather(*(writer.done for writer in writers))

@@ -30,4 +30,4 @@ def new_hex(count: int) -> str:
     >>> len(new_hex(16))
     16
     """
-    return f"{random.getrandbits(4 * count):0{count}x}"  # noqa: S311 - names, not secrets
+    return f"{random.getrandbits(4 * count):0{count}x}"

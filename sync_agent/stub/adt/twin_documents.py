@@ -248,14 +248,14 @@ def _stamp(metadata: Document, name: str, now: str, *, present: bool) -> None:
 def _write_source_time(document: Document, operation: _SourceTime) -> None:
     owner, name = operation.owner, operation.name
     holder = document.get(owner) if owner else document
-    stamp = holder["$metadata"].get(name) if isinstance(holder, dict) else None
-    if not isinstance(stamp, dict):
+    if not isinstance(holder, dict) or not isinstance(holder["$metadata"].get(name), dict):
         raise _not_found(name)
-    stamp = _with_source_time(stamp, operation)
+    metadata = holder["$metadata"]
+    metadata = metadata | {name: _with_source_time(metadata[name], operation)}
     if owner:
-        document[owner] = holder | {"$metadata": holder["$metadata"] | {name: stamp}}
+        document[owner] = holder | {"$metadata": metadata}
     else:
-        document["$metadata"][name] = stamp
+        document["$metadata"] = metadata
 
 
 def _with_source_time(stamp: Document, operation: _SourceTime) -> Document:

@@ -131,9 +131,7 @@ class TwinOperations:
             raise bad_request("The header Telemetry-Source-Time must be a date-time of RFC 3339.")
         model = self._model_of(document, component)
         with self._db.writing():
-            self._notifier.measured(
-                twin_id, component, model, message_id or new_uuid(), body
-            )
+            self._notifier.measured(twin_id, component, model, message_id or new_uuid(), body)
         return Answer(204)
 
     def _model_of(self, document: Document, component: str | None) -> str:
