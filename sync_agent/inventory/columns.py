@@ -67,9 +67,10 @@ def values_by_column(
     cells = _cells(records, [column for column, _, _ in plain])
     if cells is None:
         return None
+    longest = [max(map(len, column), default=0) for column in cells]
     try:
-        for column, (_, _, convert) in zip(cells, plain, strict=True):
-            columns.append(_converted(column, convert))
+        for column, chars, (_, _, convert) in zip(cells, longest, plain, strict=True):
+            columns.append(_converted(column, convert, chars))
     except ValueError:
         return None
     names = tuple(name for _, name, _ in plain)
@@ -77,8 +78,7 @@ def values_by_column(
     if any(None in column for column in columns):
         pairs = (zip(names, row, strict=True) for row in rows)
         return [{name: v for name, v in row if v is not None} for row in pairs]
-    chars_max = sum(max(map(len, column), default=0) for column in cells)
-    return AlikeRows(Alike(names, chars_max), list(rows))
+    return AlikeRows(Alike(names, sum(longest)), list(rows))
 
 
 def _cells(records: Sequence[Record], columns: Sequence[str]) -> list[Sequence[str]] | None:
@@ -98,13 +98,13 @@ def _cells(records: Sequence[Record], columns: Sequence[str]) -> list[Sequence[s
     return cells if all(set(map(type, column)) <= {str} for column in cells) else None
 
 
-def _converted(cells: Sequence[str], convert: Convert) -> Sequence[JsonValue]:
-    """Return texts converted, None where one is empty.
+def _converted(cells: Sequence[str], convert: Convert, longest: int) -> Sequence[JsonValue]:
+    """Return texts converted, None where one is empty; ``longest`` is the length of the longest.
 
     Raises:
         ValueError: one cannot be converted.
     """
-    if convert is as_text and fits_as_text(cells):
+    if convert is as_text and fits_as_text(cells, longest):
         return [cell or None for cell in cells] if "" in cells else cells
     becomes = {cell: convert(cell) if cell else None for cell in set(cells)}
     return [becomes[cell] for cell in cells]

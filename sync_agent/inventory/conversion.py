@@ -88,9 +88,12 @@ def as_text(value: JsonValue) -> JsonValue:
     return convert(Primitive.STRING, value)
 
 
-def fits_as_text(values: Sequence[str]) -> bool:
-    """Tell whether ``as_text`` would return every one of these texts as it is, without a look."""
-    return all(map(str.isascii, values)) and max(map(len, values), default=0) <= TEXT_BYTES_MAX
+def fits_as_text(values: Sequence[str], longest: int) -> bool:
+    """Tell whether ``as_text`` would return every one of these texts as it is, without a look.
+
+    ``longest`` is the length of the longest of them.
+    """
+    return longest <= TEXT_BYTES_MAX and all(map(str.isascii, values))
 
 
 def _double(value: JsonValue) -> JsonValue:

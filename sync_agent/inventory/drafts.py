@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import msgspec
 
@@ -158,9 +159,9 @@ class DraftMaker:
             return False
         rules = (compiled,)
         if isinstance(found, AlikeRows):
-            alike = found.alike
-            for id_, record, row in zip(ids, records, found.rows, strict=True):
-                drafts[id_] = Draft(id_, rules, (record.place,), row, alike)
+            places = zip([record.place for record in records])  # each in a tuple of its own
+            made = map(Draft, ids, repeat(rules), places, found.rows, repeat(found.alike))
+            drafts.update(zip(ids, made, strict=True))
         else:
             for id_, record, values in zip(ids, records, found, strict=True):
                 drafts[id_] = Draft(id_, rules, (record.place,), noted=values)

@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
+from operator import attrgetter, eq
 
 import msgspec
 
@@ -89,32 +90,80 @@ class EdgeMaker:
 
     def add(self, rule: RelationshipRule, rules: Rules, records: Sequence[Record]) -> None:
         """Make the edges the records of a rule's scope stand for."""
-        ids, twins, edges = self._elements.ids, self._elements.twins, self._edges
-        start, plain = self._owner.relationship_id(f"{rule.name}."), set[tuple[str, str]]()
-        name, containment = rule.name, rule.containment
-        nothing: Document = {}
-        for record, from_, to, text in _ends(rule, records):
-            if to is None:
+        if not self._add_columns(rule, rules, records):
+            self._add_records(rule, rules, records)
+
+    def _add_columns(self, rule: RelationshipRule, rules: Rules, records: Sequence[Record]) -> bool:
+        """Make all edges of a rule at once, or none where its records may be unusual."""
+        templates = (rule.source, rule.target, rule.id or rule.target)
+        if rule.when or rule.properties or self._elements.ids or not records:
+            return False
+        texts = texts_by_column(records, templates)
+        if texts is None:
+            return False
+        sources, targets, names = texts
+        start = self._owner.relationship_id(f"{rule.name}.")
+        ids = [start + name for name in names]
+        known = self._elements.twins
+        if any(map(eq, sources, targets)) or max(map(len, ids)) > ID_CHARS_MAX:
+            return False
+        try:
+            ends = map(known.__getitem__, sources), map(known.__getitem__, targets)
+            if not self._let_be(rule, rules, *ends):
+                return False
+        except KeyError:
+            return False
+        keys = list(zip(sources, ids, strict=True))
+        places = [record.place for record in records]
+        made = map(Relationship, ids, sources, repeat(rule.name), targets, repeat({}))
+        edges = dict(zip(keys, zip(made, places, repeat(rule.containment)), strict=True))
+        if len(edges) < len(keys) or not self._edges.keys().isdisjoint(edges):
+            return False
+        self._edges.update(edges)
+        return True
+
+    def _let_be(
+        self,
+        rule: RelationshipRule,
+        rules: Rules,
+        sources: Iterable[Twin],
+        targets: Iterable[Twin],
+    ) -> bool:
+        """Tell whether the models of all these twins have a relationship lead to each other."""
+        model = attrgetter("model")
+        for source, target in set(zip(map(model, sources), map(model, targets), strict=True)):
+            definition = self._declaration(rule, rules, source)
+            if definition is None:
+                return False
+            if definition.target and not self._may_lead_to(definition.target, target):
+                return False
+        return True
+
+    def _add_records(self, rule: RelationshipRule, rules: Rules, records: Sequence[Record]) -> None:
+        source_of, target_of = rule.source.filler(), rule.target.filler()
+        id_of = rule.id.filler() if rule.id else None
+        ids, twins = self._elements.ids, self._elements.twins
+        conditions, start = rule.when, self._owner.relationship_id(f"{rule.name}.")
+        for record in records:
+            attributes = record.attributes
+            if conditions and not all(c.holds(attributes) for c in conditions):
                 continue
-            if from_ is None or (text is None and rule.id):
-                self._incomplete(rule, record, to, "source" if from_ is None else "id")
+            target = target_of(attributes)
+            if target is None:
                 continue
-            source, target = ids.get(from_, from_), ids.get(to, to)
-            key = (source, start + (text or target))
+            source = source_of(attributes)
+            target = ids.get(target, target)
+            text = id_of(attributes) if id_of else target
+            if source is None or text is None:
+                self._incomplete(rule, record, target, "source" if source is None else "id")
+                continue
+            source = ids.get(source, source)
+            asked = _Asked(rule, rules, record, (source, start + text), target)
             at_source, at_target = twins.get(source), twins.get(target)
             if at_source is None or at_target is None:
-                self._waiting.append(_Asked(rule, rules, record, key, target))
-                continue
-            models = (at_source.model, at_target.model)
-            short = source != target and len(key[1]) <= ID_CHARS_MAX
-            if models in plain and short and key not in edges:
-                edge = Relationship(key[1], source, name, target, nothing)
-                edges[key] = (edge, record.place, containment)
-            elif (
-                self._make(_Asked(rule, rules, record, key, target), *models)
-                and not rule.properties
-            ):
-                plain.add(models)
+                self._waiting.append(asked)
+            else:
+                self._make(asked, at_source.model, at_target.model)
 
     def finish(self) -> None:
         """Decide on edges with unknown ends, once all records are known; then look for circles."""
@@ -190,13 +239,13 @@ class EdgeMaker:
         except ValueError:
             return False
 
-    def _make(self, asked: _Asked, source_model: str, target_model: str) -> bool:
-        """Make one edge between twins there are; tell whether their models let it be."""
+    def _make(self, asked: _Asked, source_model: str, target_model: str) -> None:
+        """Make one edge between twins there are."""
         rule, record, key = asked.rule, asked.record, asked.key
-        definition = self._declaration(asked, source_model)
+        definition = self._declaration(rule, asked.rules, source_model)
         if definition is None:
             self.held.add(key)
-            return False
+            return
         properties = self._properties(asked, definition) if rule.properties else {}
         edge = Relationship(key[1], key[0], rule.name, asked.target, properties)
         if fault := self._fault_of(edge, definition, target_model):
@@ -205,7 +254,6 @@ class EdgeMaker:
         if known is not edge and known != edge:
             message = f"{rule.name} from {key[0]} ({key[1]}) is different at {place}"
             self._fault(record.place, key, message, "keep one of them, or give the rule an id")
-        return not definition.target or self._may_lead_to(definition.target, target_model)
 
     def _leave(self, asked: _Asked) -> None:
         """Hold an edge with an unknown end, and say so unless the reason was said before."""
@@ -218,7 +266,7 @@ class EdgeMaker:
         self.held.add(asked.key)
         twin = self._elements.twins.get(source)
         said = source in self._elements.held or (
-            twin is not None and self._declaration(asked, twin.model) is None
+            twin is not None and self._declaration(asked.rule, asked.rules, twin.model) is None
         )
         for end, _ in unknown:
             if said or end in unread:
@@ -259,9 +307,10 @@ class EdgeMaker:
                 )
                 self._fault(place, key, message, "correct one of them: nothing is inside itself")
 
-    def _declaration(self, asked: _Asked, model: str) -> RelationshipElement | None:
-        rule = asked.rule
-        cached = (asked.rules.place, rule.key, model)
+    def _declaration(
+        self, rule: RelationshipRule, rules: Rules, model: str
+    ) -> RelationshipElement | None:
+        cached = (rules.place, rule.key, model)
         try:
             return self._declared[cached]
         except KeyError:
@@ -270,7 +319,7 @@ class EdgeMaker:
             except ValueError as error:
                 self._declared[cached] = None
                 key = f"{rule.key}.name"
-                place = f"{asked.rules.where(key)}: {key}"
+                place = f"{rules.where(key)}: {key}"
                 remedy = "name a relationship of the model"
                 self.diagnostics.append(RecordDiagnostic(place, str(error), remedy))
         return self._declared[cached]
@@ -341,25 +390,6 @@ def bears_advised(registry: ModelRegistry, model: str) -> bool:
         return False
     return schema is Primitive.STRING or (
         isinstance(schema, EnumSchema) and ADVISED in schema.values
-    )
-
-
-def _ends(
-    rule: RelationshipRule, records: Sequence[Record]
-) -> Iterable[tuple[Record, str | None, str | None, str | None]]:
-    """Return each record a rule is about with the source, target and id it gives."""
-    templates = (rule.source, rule.target, *((rule.id,) if rule.id else ()))
-    texts = None if rule.when else texts_by_column(records, templates)
-    if texts is not None:
-        sources, targets, *ids = texts
-        return zip(records, sources, targets, ids[0] if ids else repeat(None), strict=False)
-    source_of, target_of = rule.source.filler(), rule.target.filler()
-    id_of = rule.id.filler() if rule.id else lambda _: None
-    return (
-        (record, source_of(attributes), target_of(attributes), id_of(attributes))
-        for record in records
-        for attributes in (record.attributes,)
-        if all(condition.holds(attributes) for condition in rule.when)
     )
 
 
