@@ -42,6 +42,7 @@ def reading(
     name: str = "",
     incomplete: Iterable[str] = (),
     gone: Iterable[str] = (),
+    partial: Iterable[str] = (),
 ) -> Reading:
     """Return a source's reading: rows by scope; scopes in ``incomplete`` were not read whole."""
     records = [
@@ -55,7 +56,7 @@ def reading(
         Coverage(scope, scope not in missing, "cut off" if scope in missing else "")
         for scope in rules.scopes
     )
-    return Reading(rules, records, name, coverage, frozenset(gone))
+    return Reading(rules, records, name, coverage, frozenset(gone), frozenset(partial))
 
 
 def mapped(*readings: Reading) -> MappedGraph:

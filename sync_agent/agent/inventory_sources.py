@@ -167,7 +167,11 @@ def _event_log(source: SourceSettings) -> EventLog | None:
             retry_for_s=source.retry_for_s,
         )
 
-    return EventLog(connect, wait_max_s=source.timeout_s + source.retry_for_s)
+    return EventLog(
+        connect,
+        wait_max_s=source.timeout_s + source.retry_for_s,
+        passed_over=[name.strip() for name in source.passed_over_events.split(",")],
+    )
 
 
 def _given(value: Value | None, source: SourceSettings, key: str) -> Value:

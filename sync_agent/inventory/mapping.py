@@ -50,7 +50,8 @@ class Reading:
     """One source's records and how they are mapped.
 
     ``name`` tells its scopes from those of other sources ("" for the only one). Without a
-    ``coverage`` all its scopes count as read whole.
+    ``coverage`` all its scopes count as read whole. ``gone`` and ``partial_kinds`` are those of the
+    ``SourceRead``.
     """
 
     mapping: Mapping
@@ -58,6 +59,7 @@ class Reading:
     name: str = ""
     coverage: tuple[Coverage, ...] | None = None
     gone: frozenset[str] = frozenset()
+    partial_kinds: frozenset[str] = frozenset()
 
     def scope(self, kind: str) -> str:
         """Return the name a scope has among those of all sources."""
@@ -316,7 +318,8 @@ def _described(
                 of_model = ownership.setdefault(model, {owner.marker: Ownership.MANAGED})
                 for prop in rule.properties:
                     of_model.setdefault(prop.path, prop.ownership)
-                if rule.key in unread.rules[number] and (rule.merge or len(readings) > 1):
+                several = rule.merge or len(readings) > 1 or rule.scope in reading.partial_kinds
+                if several and rule.key in unread.rules[number]:
                     missing[model].update(prop.path for prop in rule.properties)
         for edge in reading.mapping.relationships:
             edge_scopes[edge.name].add(reading.scope(edge.scope))

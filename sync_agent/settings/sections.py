@@ -169,6 +169,13 @@ class SourceSettings(Section):
     consumer_group: str = "$Default"
     """Consumer group to read the event hub as; give each agent its own."""
 
+    passed_over_events: Annotated[
+        str, Field(pattern=r"^([^:, ]+:[0-9]+( *, *[^:, ]+:[0-9]+)*)?$")
+    ] = ""
+    """Events of the event hub to pass over, each as `PARTITION:NUMBER`, commas between them: those
+    that cannot be used and are known to be no loss. They no longer keep anything from being
+    deleted."""
+
     page_size: Annotated[int, Field(ge=1, le=10_000)] = 500
     """Records to ask for at once; a service may give fewer."""
 
@@ -199,6 +206,8 @@ class SourceSettings(Section):
             raise ValueError('kind "files" needs path')
         if self.kind == "teiv" and (self.path is None) == (self.connection_string is None):
             raise ValueError('kind "teiv" needs either path or connection_string')
+        if self.passed_over_events and self.connection_string is None:
+            raise ValueError("passed_over_events goes with connection_string")
         if self.kind in ("files", "adt") and self.mapping is None:
             raise ValueError(f'kind "{self.kind}" needs mapping')
         if self.auth in ("token", "basic") and self.token is None and self.token_file is None:

@@ -1,7 +1,8 @@
 """What an event hub holds that was not read yet, as one list: for inventories that come as events.
 
 Where reading stops is known beforehand: the last event each partition held when it was asked. What
-was never read and is no longer kept is a gap, and says so.
+was never read and is no longer kept is a gap, and says so. Events that somebody said are no loss
+are passed over.
 
 Bounds: ``EVENTS_MAX`` a reading, ``wait_max_s`` for all of it.
 """
@@ -9,7 +10,7 @@ Bounds: ``EVENTS_MAX`` a reading, ``wait_max_s`` for all of it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from sync_agent.errors import ServiceError, UnreachableError
 from sync_agent.ports.events import Event, EventReceiver
@@ -20,10 +21,17 @@ EVENTS_MAX = 1_000_000
 class EventLog:
     """The events of one hub in order of partitions, each event once."""
 
-    def __init__(self, connect: Callable[[], EventReceiver], *, wait_max_s: float) -> None:
-        """Prepare; ``connect`` makes a receiver for one reading."""
+    def __init__(
+        self,
+        connect: Callable[[], EventReceiver],
+        *,
+        wait_max_s: float,
+        passed_over: Collection[str] = (),
+    ) -> None:
+        """Prepare; ``connect`` makes a receiver, ``passed_over`` has events by ``name_of``."""
         self._connect = connect
         self._wait_max_s = wait_max_s
+        self._passed_over = frozenset(passed_over)
         self._after: dict[str, int] = {}
         self.gap = ""
 
@@ -74,7 +82,7 @@ class EventLog:
             await _release(receiver)
         for event in fresh:
             self._after[event.partition] = event.sequence_number
-        return fresh
+        return [event for event in fresh if name_of(event) not in self._passed_over]
 
     async def _waiting(self, receiver: EventReceiver) -> dict[str, int]:
         """Return the last number to read of each partition that has more, and note gaps."""
@@ -87,6 +95,24 @@ class EventLog:
             if extent.last >= expected and extent.first <= extent.last:
                 waiting[partition] = extent.last
         return waiting
+
+
+def name_of(event: Event) -> str:
+    """Return what tells an event from all others of its hub, as the settings write it."""
+    return f"{event.partition}:{event.sequence_number}"
+
+
+def place_of(event: Event) -> str:
+    """Return where an event stands, for people."""
+    return f"partition {event.partition} event {event.sequence_number}"
+
+
+def remedy_for(event: Event, *, mends: bool) -> str:
+    """Return what to do about an event that cannot be used; ``mends`` where later ones help."""
+    again, listed = "have it sent again, corrected", f'"{name_of(event)}" to passed_over_events'
+    if mends:
+        return f"{again}; or add {listed} if nothing of it is missing"
+    return f"{again}, and add {listed}: it does not say which elements it is about"
 
 
 async def _release(receiver: EventReceiver) -> None:

@@ -30,8 +30,9 @@ from sync_agent.errors import InputError, ServiceError
 from sync_agent.inventory.nested import Nested
 from sync_agent.inventory.record import Coverage, Record, RecordDiagnostic, SourceRead
 from sync_agent.ports.events import Event
+from sync_agent.sources.event_faults import EventFaults
 from sync_agent.sources.event_files import event_files
-from sync_agent.sources.event_log import EventLog
+from sync_agent.sources.event_log import EventLog, place_of, remedy_for
 from sync_agent.sources.http_client import HttpClient
 from sync_agent.sources.pages import Pages, ShiftedError
 from sync_agent.twins.time import parse_time_ms
@@ -42,6 +43,7 @@ FILE_BYTES_MAX = 67_108_864
 SCOPES = ("resources", "relationships", "places", "supporting")
 
 _REMEDY = "correct the event, or take it out; docs/sources/tmf639.md shows the form"
+_NEXT_LIST = "correct its sender; the next full reading of the list makes it good"
 _EVENTS = ("create", "attributevaluechange", "statechange", "delete")
 
 Item = dict[str, Any]
@@ -113,7 +115,7 @@ class Tmf639Source:
         self._resources = ResourceSet()
         self._listed_ms: int | None = None
         self._fault: ServiceError | None = None
-        self._event_faults: list[RecordDiagnostic] = []  # until the list is read whole again
+        self._event_faults = EventFaults()  # until the list is read whole again
         self._file_faults: list[RecordDiagnostic] = []  # all files are read each time
 
     async def check(self) -> str:
@@ -205,7 +207,7 @@ class Tmf639Source:
                 )
                 break
         if self._fault is None:
-            self._event_faults = []  # whatever they would have said is in the list
+            self._event_faults = EventFaults()  # whatever they would have said is in the list
         if self._fault is None or not self._resources.known:
             self._resources, self._listed_ms = fresh, began_ms
 
@@ -226,13 +228,14 @@ class Tmf639Source:
         """Apply the events of a hub, whichever partition they came through."""
         read: list[_Timed] = []
         for event in events:
-            place = f"partition {event.partition} event {event.sequence_number}"
+            place = place_of(event)
             try:
                 document = msgspec.json.decode(event.body)
                 items = document if isinstance(document, list) else [document]
                 read += [_timed(item, place) for item in items]
             except (ValueError, RecursionError) as error:
-                self._event_faults.append(RecordDiagnostic(place, f"is no event: {error}", _REMEDY))
+                remedy = _NEXT_LIST if self._client is not None else remedy_for(event, mends=False)
+                self._event_faults.add(RecordDiagnostic(place, f"is no event: {error}", remedy))
         self._apply(read)
 
     def _apply(self, read: list[_Timed]) -> None:
@@ -242,7 +245,7 @@ class Tmf639Source:
 
     def _as_read(self, scopes: Sequence[str]) -> SourceRead:
         records = [r for known in self._resources.known.values() for r in _records(known, scopes)]
-        faults = [*self._event_faults, *self._file_faults]
+        faults = [*self._event_faults.told(), *self._file_faults]
         if self._fault is not None and self._client is not None:
             what = f"was not read whole: {self._fault.message}"
             remedy = self._fault.remedy or "try again; nothing that comes from it is deleted"
@@ -257,6 +260,7 @@ class Tmf639Source:
             digest=_digest(self._resources.known),
             open_kinds=frozenset(scopes),
             gone=frozenset(self._resources.deleted_ms),
+            partial_kinds=frozenset(scopes if reason and self._client is None else ()),
         )
 
 

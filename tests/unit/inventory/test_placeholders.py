@@ -151,3 +151,13 @@ def test_what_the_source_says_is_deleted_goes_although_nothing_was_read_whole() 
     source = reading(NODES, {"nodes": [{"id": "R1"}]}, incomplete=["nodes"], gone=["R2"])
     plan = make_plan(mapped(source).desired, before, source.coverage or (), records=1)
     assert [c.element for c in plan.changes] == ["R2"]
+
+
+def test_a_value_that_a_partial_record_does_not_name_stays_on_its_twin() -> None:
+    whole = {"nodes": [{"id": "R1", "displayLabel": "Core"}]}
+    before = documents(mapped(reading(NODES, whole)).desired)
+    bare = {"nodes": [{"id": "R1", "displayLabel": ""}]}
+    emptied = mapped(reading(NODES, bare, incomplete=["nodes"])).desired
+    assert [c.edits[0].after for c in diff(emptied, before)] == [None]
+    partial = mapped(reading(NODES, bare, incomplete=["nodes"], partial=["nodes"])).desired
+    assert diff(partial, before) == ()

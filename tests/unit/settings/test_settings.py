@@ -288,6 +288,14 @@ def test_sources_may_come_as_json_from_the_environment() -> None:
         (('kind = "netbox"', 'kind = "netbix"'), "inventory.sources[1].kind"),
         (('token = "s3cret"', ""), "neither token nor token_file is set"),
         (('path = "gis"', ""), 'kind "files" needs path'),
+        (
+            ('path = "gis"', 'path = "gis"\npassed_over_events = "0:1, 1:27"'),
+            "passed_over_events goes with connection_string",
+        ),
+        (
+            ('path = "gis"', 'path = "gis"\npassed_over_events = "0:1, 7"'),
+            "inventory.sources[2].passed_over_events: ",
+        ),
         (("[[inventory.sources]]", "[inventory.sources]"), "must be a list of tables"),
         (('path = "gis"', "path = 7"), "inventory.sources[2].path must be text"),
         (("https://netbox", "https://me:pw@netbox"), "must not carry a user name"),

@@ -12,7 +12,8 @@ from sync_agent.errors import InputError
 from sync_agent.inventory.record import SourceRead, complete_scopes
 from sync_agent.ports.events import Event
 from sync_agent.sources.event_log import EventLog
-from sync_agent.sources.teiv import TeivSource, read_events
+from sync_agent.sources.teiv import TeivSource
+from sync_agent.sources.teiv_event import read_events
 from tests.unit.sources.memory_hub import MemoryHub
 
 RAN = "o-ran-smo-teiv-ran"
@@ -227,3 +228,113 @@ async def test_an_event_of_a_hub_that_makes_no_sense_is_told_with_its_number() -
     found = await source.read(SCOPES)
     assert found.diagnostics[0].place == "partition 0 event 1"
     assert complete_scopes(found.coverage) == frozenset()
+
+
+def hub_source(hub: MemoryHub, *passed_over: str) -> TeivSource:
+    return TeivSource(log=EventLog(hub.connect, wait_max_s=5, passed_over=passed_over))
+
+
+def sent(hub: MemoryHub, *events: Any) -> None:
+    hub.send(*(json.dumps(item).encode() for item in events))
+
+
+BAD_MERGE = event(
+    "merge",
+    "2026-01-05T00:00:00Z",
+    entities=[{CELL: [cell(2, nRPCI=5, nRTAC=9)]}],
+    relationships=[{PROVIDES: [{"id": "r2", "aSide": "du1"}]}],
+)
+"""It says something about a cell, and about a relationship whose other end is missing."""
+
+
+async def test_an_event_is_made_good_by_later_ones_that_say_all_it_said() -> None:
+    hub = hub_of(FIRST, BAD_MERGE)
+    source = hub_source(hub)
+    found = await source.read(SCOPES)
+    assert found.diagnostics[0].remedy.startswith("have it sent again, corrected; or add")
+    mended = [{PROVIDES: [{"id": "r2", "aSide": "du1", "bSide": "c2"}]}]
+    part = [{CELL: [cell(2, nRPCI=5)]}]
+    sent(hub, event("merge", "2026-01-06T00:00:00Z", entities=part, relationships=mended))
+    assert (await source.read(SCOPES)).diagnostics == found.diagnostics  # nRTAC is still missing
+    sent(hub, event("merge", "2026-01-07T00:00:00Z", entities=[{CELL: [cell(2, nRTAC=9)]}]))
+    found = await source.read(SCOPES)
+    assert found.diagnostics == ()
+    assert complete_scopes(found.coverage) == set(SCOPES)
+
+
+@pytest.mark.parametrize("verb", ["create", "delete"])
+async def test_an_event_is_made_good_by_a_creation_or_a_deletion_of_what_it_named(
+    verb: str,
+) -> None:
+    bad = event("merge", entities=[{CELL: [{"id": "c2", "attributes": 7}]}])
+    hub = hub_of(FIRST, bad)
+    source = hub_source(hub)
+    sent(hub, event("merge", "2026-01-06T00:00:00Z", entities=[{CELL: [cell(2, nRPCI=5)]}]))
+    assert complete_scopes((await source.read(SCOPES)).coverage) == frozenset()
+    sent(hub, event(verb, "2026-01-07T00:00:00Z", entities=[{CELL: [{"id": "c2"}]}]))
+    assert complete_scopes((await source.read(SCOPES)).coverage) == set(SCOPES)
+
+
+async def test_an_event_is_not_made_good_by_what_was_said_before_it() -> None:
+    hub = hub_of(FIRST, BAD_MERGE)
+    source = hub_source(hub)
+    await source.read(SCOPES)
+    late = event(
+        "create",
+        "2026-01-04T00:00:00Z",
+        entities=[{CELL: [cell(2)]}],
+        relationships=[{PROVIDES: [{"id": "r2", "aSide": "du1", "bSide": "c2"}]}],
+    )
+    sent(hub, late)
+    assert complete_scopes((await source.read(SCOPES)).coverage) == frozenset()
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"{",
+        b"\xff",
+        json.dumps(event("merge", entities=[{CELL: [cell(2), {"attributes": {}}]}])).encode(),
+        json.dumps({**BAD_MERGE, "time": "yesterday"}).encode(),
+    ],
+)
+async def test_an_event_that_does_not_say_what_it_is_about_stays_until_it_is_passed_over(
+    bad: bytes,
+) -> None:
+    hub = hub_of(FIRST)
+    hub.send(bad)
+    sent(hub, event("create", "2026-02-01T00:00:00Z", entities=[{CELL: [cell(1), cell(2)]}]))
+    found = await hub_source(hub).read(SCOPES)
+    assert complete_scopes(found.coverage) == frozenset()
+    assert 'add "0:1" to passed_over_events' in found.diagnostics[0].remedy
+    again = await hub_source(hub, "0:1").read(SCOPES)
+    assert complete_scopes(again.coverage) == set(SCOPES)
+    assert set(by_id(again)) == {"c1", "c2", "du1", "r1"}
+
+
+async def test_of_many_events_that_make_no_sense_the_first_are_kept_and_the_others_counted() -> (
+    None
+):
+    hub = hub_of(FIRST, *([{"type": "x"}] * 250))
+    found = await hub_source(hub).read(SCOPES)
+    assert len(found.diagnostics) == 101
+    assert found.diagnostics[0].place == "partition 0 event 1"
+    assert found.diagnostics[-1].place == "partition 0 event 250"
+    assert "150 more events could not be used" in found.diagnostics[-1].message
+
+
+async def test_what_a_hub_says_of_an_element_is_partial_where_its_beginning_is_missing() -> None:
+    source = hub_source(hub_of(event("merge", entities=[{CELL: [cell(1)]}]), first=100))
+    assert (await source.read(SCOPES)).partial_kinds == set(SCOPES)
+    assert (await hub_source(hub_of(FIRST)).read(SCOPES)).partial_kinds == frozenset()
+
+
+async def test_a_relationship_that_moved_stays_when_the_end_it_had_goes(tmp_path: Path) -> None:
+    moved = [{PROVIDES: [{"id": "r1", "aSide": "du1", "bSide": "c2"}]}]
+    found = await read(
+        tmp_path,
+        FIRST,
+        event("merge", "2026-01-02T00:00:00Z", relationships=moved),
+        event("delete", "2026-01-03T00:00:00Z", entities=["c1"]),
+    )
+    assert set(by_id(found)) == {"c2", "du1", "r1"}
