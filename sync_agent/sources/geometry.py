@@ -8,59 +8,46 @@ same name: a line finds its ends by an alias like ``at:{$position}``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
 from math import asin, cos, radians, sin, sqrt
 from typing import Any
 
 EARTH_RADIUS_M = 6_371_008.8
 DECIMALS = 6
-FAR = 1e9
-"""Beyond every coordinate on earth, even in metres."""
 
 Position = tuple[float, float]
 
 
-def geometry_attributes(geometry: Any) -> dict[str, Any]:
-    """Return what a geometry gives a record; nothing where it is of no known shape.
+def geometry_attributes(geometry: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what a geometry that was checked gives a record.
 
     >>> geometry_attributes({"type": "LineString", "coordinates": [[8.5, 50], [8.5, 51]]})["$end"]
     '8.5,51'
     """
-    shape: Mapping[str, Any] = geometry if isinstance(geometry, dict) else {}
-    match shape.get("type"), shape.get("coordinates"):
-        case "Point", coordinates:
-            points = list(_positions([coordinates]))
-            if points:
-                longitude, latitude = points[0]
-                position = _text(points[0])
-                return {
-                    "$longitude": longitude, "$latitude": latitude, "$position": position,
-                }  # fmt: skip
-        case "LineString", list(coordinates):
-            return _line([list(_positions(coordinates))])
-        case "MultiLineString", list(parts):
-            return _line([list(_positions(part)) for part in parts if isinstance(part, list)])
+    if geometry is None or not geometry.get("coordinates"):
+        return {}
+    coordinates = geometry["coordinates"]
+    match geometry["type"]:
+        case "Point":
+            longitude, latitude = coordinates[:2]
+            position = _text((longitude, latitude))
+            return {"$longitude": longitude, "$latitude": latitude, "$position": position}
+        case "LineString":
+            return _line([coordinates])
+        case "MultiLineString":
+            return _line(coordinates)
     return {}
 
 
-def _line(parts: list[list[Position]]) -> dict[str, Any]:
-    parts = [part for part in parts if part]
-    if not parts:
-        return {}
-    length_m = sum(_distance_m(*ends) for part in parts for ends in pairwise(part))
+def _line(parts: list[list[list[float]]]) -> dict[str, Any]:
+    lines = [[(place[0], place[1]) for place in part] for part in parts]
+    length_m = sum(_distance_m(*ends) for line in lines for ends in pairwise(line))
     return {
-        "$start": _text(parts[0][0]),
-        "$end": _text(parts[-1][-1]),
+        "$start": _text(lines[0][0]),
+        "$end": _text(lines[-1][-1]),
         "$lengthMetres": round(length_m, 1),
     }
-
-
-def _positions(coordinates: list[Any]) -> Iterator[Position]:
-    for place in coordinates:
-        match place:
-            case [float() | int() as x, float() | int() as y, *_] if max(abs(x), abs(y)) < FAR:
-                yield x, y
 
 
 def _text(position: Position) -> str:

@@ -6,7 +6,8 @@ is named with its path (``net.json#nodes``); of an object of objects each is a r
 properties, and beside them ``$id``, ``$geometry``, ``$geometryType`` and what ``geometry`` reads
 out of that.
 
-A bad line of NDJSON is a diagnostic with ``file:line``. An array or GeoJSON that is cut off gives
+A bad line of NDJSON is a diagnostic with ``file:line``, a feature whose geometry is wrong one with
+``file[number]``. An array or GeoJSON that is cut off gives
 no records at all, since nothing says where an object ends. Either way the file's coverage is
 incomplete.
 
@@ -28,6 +29,7 @@ from sync_agent.errors import InputError
 from sync_agent.inventory.nested import Nested
 from sync_agent.inventory.record import Record, RecordDiagnostic
 from sync_agent.sources.geometry import geometry_attributes
+from sync_agent.sources.geometry_check import Unfit, geometry_fault
 from sync_agent.sources.text_file import text_fault
 
 LINE_BYTES_MAX = 1_048_576
@@ -132,12 +134,14 @@ class JsonFile:
             )
         columns: dict[str, None] = {}
         for number, item in enumerate(self._items(data)):
+            place = f"{name}[{number}]"
             if isinstance(item, dict):
                 _gather(columns, item)
-                place = f"{name}[{number}]"
                 yield Record(self.scope, str(number), Nested(item), place)
+            elif isinstance(item, Unfit):
+                self._fault(place, item.message, item.remedy)
             else:
-                self._fault(f"{name}[{number}]", "is no JSON object, or no feature of GeoJSON")
+                self._fault(place, "is no JSON object")
         self.columns = tuple(columns)
 
     def _items(self, data: bytes) -> Iterator[Any]:
@@ -151,11 +155,11 @@ class JsonFile:
         elif isinstance(document, list):
             yield from document
         elif isinstance(document, dict) and document.get("type") == "Feature":
-            yield _attributes(document)
+            yield _attributes_of(document)
         elif isinstance(document, dict) and document.get("type") == "FeatureCollection":
             features = document.get("features")
             if isinstance(features, list):
-                yield from map(_attributes, features)
+                yield from map(_attributes_of, features)
             else:
                 self._fault(self.path.name, "is a FeatureCollection without a list of features")
         else:
@@ -190,18 +194,21 @@ class JsonFile:
             )
 
 
-def _attributes(feature: Any) -> dict[str, Any] | None:
-    """Return a feature's properties, with its id and geometry; None when it is no feature."""
+def _attributes_of(feature: Any) -> dict[str, Any] | Unfit:
+    """Return a feature's properties, with its id and geometry, or why it is none."""
     if not isinstance(feature, dict) or feature.get("type") != "Feature":
-        return None
-    geometry, properties = feature.get("geometry"), feature.get("properties")
+        return Unfit("is no feature of GeoJSON", _MEND)
+    id_, geometry, properties = map(feature.get, ("id", "geometry", "properties"))
+    named = "" if id_ is None else f"feature {id_!r}: "
     if not isinstance(properties, dict | None):
-        return None
+        return Unfit(f"{named}its properties are no object", _MEND)
+    if (fault := geometry_fault(geometry)) is not None:
+        return Unfit(f"{named}{fault.message}", fault.remedy)
     return {
         **(properties or {}),
-        "$id": feature.get("id"),
+        "$id": id_,
         "$geometry": geometry,
-        "$geometryType": geometry.get("type") if isinstance(geometry, dict) else None,
+        "$geometryType": geometry["type"] if geometry else None,
         **geometry_attributes(geometry),
     }
 

@@ -88,7 +88,7 @@ def test_a_geojson_point_has_its_coordinates_as_attributes(tmp_path: Path) -> No
         ('{"type": "FeatureCollection"}', "without a list of features"),
         ('{"type": "FeatureCollection", "features": null}', "without a list of features"),
         ('{"type": "FeatureCollection", "features": {"a": 1}}', "without a list of features"),
-        ('{"type": "Feature", "properties": [1]}', "no feature of GeoJSON"),
+        ('{"type": "Feature", "properties": [1]}', "properties are no object"),
         ("[" * 200_000, "is no JSON"),
         ("\udcff", "is not UTF-8 text"),
     ],
@@ -99,6 +99,25 @@ def test_a_json_file_that_is_cut_off_leaves_its_coverage_incomplete(
     found = read(tmp_path, "s.geojson", text.encode(errors="surrogateescape"))
     assert found.records == ()
     assert said in found.diagnostics[0].message
+    assert not found.coverage[0].complete
+
+
+def test_a_feature_with_a_wrong_geometry_is_told_by_number_and_id_and_the_others_are_read(
+    tmp_path: Path,
+) -> None:
+    def mast(id_: str, latitude: float) -> dict[str, object]:
+        geometry = {"type": "Point", "coordinates": [8.5, latitude]}
+        return {"type": "Feature", "id": id_, "properties": {}, "geometry": geometry}
+
+    features = [mast("M1", 50), mast("M2", 95), {"type": "Point"}]
+    text = json.dumps({"type": "FeatureCollection", "features": features})
+    found = read(tmp_path, "masts.geojson", text)
+    assert [record.attributes["$id"] for record in found.records] == ["M1"]
+    assert [str(fault) for fault in found.diagnostics] == [
+        "masts.geojson[1]: feature 'M2': coordinates [8.5, 95]: the latitude is beyond 90 degrees",
+        "masts.geojson[2]: is no feature of GeoJSON",
+    ]
+    assert found.diagnostics[0].remedy == "write the longitude first, then the latitude"
     assert not found.coverage[0].complete
 
 
