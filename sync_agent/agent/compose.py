@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,7 +15,9 @@ import structlog
 from sync_agent.agent.desired_graph import InventoryReader
 from sync_agent.agent.inventory_loop import InventoryLoop
 from sync_agent.agent.inventory_pass import Inventory
+from sync_agent.agent.log import logged
 from sync_agent.agent.policy import reconciler_of
+from sync_agent.agent.presence import TWIN_SERVICE
 from sync_agent.agent.runtime import Agent, Clock, Pace, Rules
 from sync_agent.agent.state import StateStore
 from sync_agent.agent.twin_service import quotas_of, twin_store
@@ -31,6 +34,12 @@ from sync_agent.sources.text_file import read_text
 from sync_agent.telemetry.binding import parse_bindings
 
 Parsed = TypeVar("Parsed")
+
+WITHOUT_TWINS = (
+    "requests are tried again; telemetry waits in its hub, health and inventory are made up for"
+)
+WITHOUT_HUB = "twins and scores stay as they are; telemetry waits in the hub"
+WITHOUT_SOURCE = "what comes from it stays as it is; it is asked again"
 
 _log = structlog.get_logger("sync_agent")
 
@@ -70,7 +79,8 @@ async def run_agent(settings: Settings, stop: asyncio.Event) -> None:
     limits = settings.limits
     async with AsyncExitStack() as stack:
         state = stack.enter_context(StateStore(settings.state.path, stream=stream))
-        service = await stack.enter_async_context(twin_store(settings))
+        watch = logged(TWIN_SERVICE, WITHOUT_TWINS)
+        service = await stack.enter_async_context(twin_store(settings, watch=watch))
         pacer = Pacer(quotas_of(settings))
         twins = service.paced(pacer.gate("telemetry", weight=limits.telemetry_weight))
         receiver = None
@@ -82,10 +92,12 @@ async def run_agent(settings: Settings, stop: asyncio.Event) -> None:
                 batch_max_events=settings.telemetry.batch_max_events,
                 batch_max_wait_s=settings.telemetry.batch_max_wait_s,
                 retry_for_s=limits.retry_for_s,
+                watch=logged("the event hub", WITHOUT_HUB),
             )
         inventory = None
         if settings.inventory.configured:
-            reader = await stack.enter_async_context(InventoryReader.of(settings))
+            watching = partial(logged, meanwhile=WITHOUT_SOURCE)
+            reader = await stack.enter_async_context(InventoryReader.of(settings, watching))
             inventory = InventoryLoop(
                 Inventory(reader.read, reconciler_of(settings, _log.info)),
                 service.paced(pacer.gate("inventory")),

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from sync_agent.agent.inventory_sources import NamedSource, sources_of
+from sync_agent.agent.inventory_sources import NamedSource, Watching, sources_of, unwatched
 from sync_agent.dependency.derive import with_derived
 from sync_agent.dependency.rules import DependencyRules
 from sync_agent.dtdl.registry import ModelRegistry
@@ -63,7 +63,7 @@ class InventoryReader:
         self._dependency_rules = dependency_rules
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
+    def of(cls, settings: Settings, watching: Watching = unwatched) -> Self:
         """Return a reader of the sources the settings name.
 
         Raises:
@@ -71,7 +71,7 @@ class InventoryReader:
         """
         inventory = settings.inventory
         rules = inventory.dependency_rules if inventory.derive_dependencies else None
-        return cls(sources_of(inventory), rules)
+        return cls(sources_of(inventory, watching), rules)
 
     async def __aenter__(self) -> Self:
         return self
@@ -161,7 +161,9 @@ class InventoryReader:
         ]
 
 
-async def read_desired(settings: Settings, registry: ModelRegistry) -> Desired:
+async def read_desired(
+    settings: Settings, registry: ModelRegistry, watching: Watching = unwatched
+) -> Desired:
     """Read and map the inventory once.
 
     Raises:
@@ -169,7 +171,7 @@ async def read_desired(settings: Settings, registry: ModelRegistry) -> Desired:
         InputError: a mapping or a source cannot be used at all.
         ServiceError: no source answers.
     """
-    async with InventoryReader.of(settings) as reader:
+    async with InventoryReader.of(settings, watching) as reader:
         return await reader.read(registry)
 
 

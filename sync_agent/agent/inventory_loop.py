@@ -15,9 +15,12 @@ import structlog
 
 from sync_agent.agent.inventory_pass import Inventory, Prepared
 from sync_agent.agent.pass_memory import PassMemory
+from sync_agent.inventory.record import RecordDiagnostic
 from sync_agent.ports.twin_store import TwinService
 
 FAULTS_LOGGED_MAX = 20
+
+_Findings = tuple[tuple[RecordDiagnostic, ...], tuple[str, ...]]
 
 _log = structlog.get_logger("sync_agent")
 
@@ -38,6 +41,7 @@ class InventoryLoop:
         self._inventory = inventory
         self._service = service
         self._apply = apply
+        self._told: _Findings = ((), ())
         self._memory = PassMemory(inventory.reconciler, full_every_s=full_every_s, clock_s=clock_s)
 
     async def __call__(self) -> Collection[str]:
@@ -47,7 +51,7 @@ class InventoryLoop:
             SyncAgentError: it could not be made, or was refused by a guard.
         """
         prepared = await self.prepare()
-        _log_findings(prepared)
+        self._tell(prepared)
         plan = prepared.plan
         if not plan.changes:
             graph = prepared.desired.graph
@@ -80,6 +84,16 @@ class InventoryLoop:
         """
         desired = await self._inventory.read(await self._memory.models(self._service))
         return await self._memory.plan(desired, self._service)
+
+    def _tell(self, prepared: Prepared) -> None:
+        """Log what cannot be used and what is held back, where that is not as in the last pass."""
+        found = (prepared.diagnostics, prepared.plan.warnings)
+        if found == self._told:
+            return
+        _log_findings(prepared)
+        if self._told[0] and not prepared.diagnostics:
+            _log.info("all records can be used again")
+        self._told = found
 
 
 def _log_findings(prepared: Prepared) -> None:

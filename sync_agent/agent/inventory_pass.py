@@ -12,6 +12,7 @@ from functools import partial
 
 from sync_agent.agent.desired_graph import read_desired
 from sync_agent.agent.policy import reconciler_of
+from sync_agent.agent.presence import said
 from sync_agent.dtdl.registry import ModelRegistry
 from sync_agent.inventory.desired import Desired
 from sync_agent.inventory.record import RecordDiagnostic
@@ -94,4 +95,5 @@ def inventory_of(settings: Settings, say: Say = silent) -> Inventory:
     """
     if not settings.inventory.configured:
         required(settings.inventory.source, "inventory.source")
-    return Inventory(partial(read_desired, settings), reconciler_of(settings, say))
+    read = partial(read_desired, settings, watching=partial(said, say=say))
+    return Inventory(read, reconciler_of(settings, say))

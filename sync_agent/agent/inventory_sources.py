@@ -19,6 +19,7 @@ from sync_agent.azure.twin_store import AzureTwinStore
 from sync_agent.errors import SettingsError
 from sync_agent.ports.events import EventReceiver
 from sync_agent.ports.inventory_source import InventorySource
+from sync_agent.ports.watch import Unwatched, Watch
 from sync_agent.settings.settings import InventorySettings, SourceSettings, required
 from sync_agent.settings.shipped import shipped_default
 from sync_agent.sources.event_log import EventLog
@@ -52,7 +53,18 @@ class NamedSource:
     mapping: Path
 
 
-def sources_of(inventory: InventorySettings) -> tuple[NamedSource, ...]:
+Watching = Callable[[str], Watch]
+"""Makes the watch over a service, given what it is called."""
+
+
+def unwatched(_: str) -> Watch:
+    """Return a watch that nobody keeps."""
+    return Unwatched()
+
+
+def sources_of(
+    inventory: InventorySettings, watching: Watching = unwatched
+) -> tuple[NamedSource, ...]:
     """Return the sources in the order the settings have them, not yet connected.
 
     Raises:
@@ -60,7 +72,8 @@ def sources_of(inventory: InventorySettings) -> tuple[NamedSource, ...]:
     """
     if inventory.sources:
         return tuple(
-            NamedSource(one.name, _source(one), _mapping(one)) for one in inventory.sources
+            NamedSource(one.name, _source(one, watching), _mapping(one))
+            for one in inventory.sources
         )
     folder = required(inventory.source, "inventory.source")
     mapping = required(inventory.mapping, "inventory.mapping")
@@ -71,45 +84,46 @@ def _mapping(source: SourceSettings) -> Path:
     return source.mapping or shipped_default(f"{source.kind}.toml")
 
 
-def _source(source: SourceSettings) -> InventorySource:
+def _source(source: SourceSettings, watching: Watching) -> InventorySource:
     match source.kind:
         case "netbox":
             return NetBoxSource(
-                _client(source, token_scheme=_netbox_scheme),
+                _client(source, watching, token_scheme=_netbox_scheme),
                 page_size=source.page_size,
                 records_max=source.records_max,
                 full_every_s=source.full_every_s,
             )
         case "tmf639":
             return Tmf639Source(
-                client=_client(source) if source.url else None,
+                client=_client(source, watching) if source.url else None,
                 folder=source.path,
-                log=_event_log(source),
+                log=_event_log(source, watching),
                 page_size=source.page_size,
                 records_max=source.records_max,
                 full_every_s=source.full_every_s,
             )
         case "teiv":
-            return TeivSource(folder=source.path, log=_event_log(source))
+            return TeivSource(folder=source.path, log=_event_log(source, watching))
         case "adt":
-            return _twin_instance(source)
+            return _twin_instance(source, watching)
         case "files":
             return FolderSource(_given(source.path, source, "path"))
 
 
-def _twin_instance(source: SourceSettings) -> TwinInstanceSource:
+def _twin_instance(source: SourceSettings, watching: Watching) -> TwinInstanceSource:
     url = _given(source.url, source, "url")
     token = _secret(source)
+    watch = watching(f"source {source.name}")
 
     def connect() -> AzureTwinStore:
         credential = credential_for(source.auth, token() if source.auth == "token" else None)
-        return AzureTwinStore(url, credential, retry_for_s=source.retry_for_s)
+        return AzureTwinStore(url, credential, retry_for_s=source.retry_for_s, watch=watch)
 
     return TwinInstanceSource(connect, url, records_max=source.records_max)
 
 
 def _client(
-    source: SourceSettings, token_scheme: Callable[[str], str] = plain_bearer
+    source: SourceSettings, watching: Watching, token_scheme: Callable[[str], str] = plain_bearer
 ) -> HttpClient:
     url = _given(source.url, source, "url")
     return HttpClient(
@@ -117,6 +131,7 @@ def _client(
         _authorize(source, token_scheme),
         timeout_s=source.timeout_s,
         retry_for_s=source.retry_for_s,
+        watch=watching(f"source {source.name}"),
     )
 
 
@@ -152,7 +167,7 @@ def _first_line(path: Path) -> str:
     return read_text(path).strip()
 
 
-def _event_log(source: SourceSettings) -> EventLog | None:
+def _event_log(source: SourceSettings, watching: Watching) -> EventLog | None:
     if source.connection_string is None:
         return None
     address = HubAddress(connection_string=source.connection_string.get_secret_value())
@@ -171,6 +186,7 @@ def _event_log(source: SourceSettings) -> EventLog | None:
         connect,
         wait_max_s=source.timeout_s + source.retry_for_s,
         passed_over=[name.strip() for name in source.passed_over_events.split(",")],
+        watch=watching(f"event hub of source {source.name}"),
     )
 
 

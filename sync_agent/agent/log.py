@@ -7,6 +7,11 @@ import sys
 
 import structlog
 
+from sync_agent.agent.presence import Absence, Presence
+from sync_agent.twins.time import duration, format_time_ms
+
+_log = structlog.get_logger("sync_agent")
+
 
 def configure(level: str, style: str) -> None:
     """Write events of ``level`` and above; ``style`` is ``text`` or ``json``.
@@ -32,3 +37,24 @@ def configure(level: str, style: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+
+
+def logged(service: str, meanwhile: str) -> Presence:
+    """Return a watch that writes to the agent's log, with what the agent does ``meanwhile``."""
+
+    def away(absence: Absence) -> None:
+        _log.warning(
+            f"{service} does not answer",
+            since=format_time_ms(absence.since_ms),
+            reason=absence.reason,
+            meanwhile=meanwhile,
+        )
+
+    def back(absence: Absence) -> None:
+        _log.info(
+            f"{service} answers again",
+            since=format_time_ms(absence.since_ms),
+            away_for=duration(absence.lasted_s),
+        )
+
+    return Presence(service, away=away, back=back)

@@ -1,17 +1,22 @@
 """One repeating piece of the agent's work: run, wait, run again, until told to stop.
 
-A round that fails with an error people can act on is logged and tried again at the next interval;
-anything else is a defect and ends the agent.
+A round that fails with an error people can act on is tried again at the next interval; anything
+else is a defect and ends the agent. A failure is logged when it begins, when its reason is another
+one, and every ``SAID_AGAIN_S`` while it lasts, so that an outage of an hour is no flood; its end is
+logged too.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 import structlog
 
 from sync_agent.errors import SyncAgentError
+
+SAID_AGAIN_S = 600.0
 
 _log = structlog.get_logger("sync_agent")
 
@@ -20,12 +25,41 @@ async def every(
     interval_s: float, stop: asyncio.Event, work: Callable[[], Awaitable[object]], *, name: str
 ) -> None:
     """Await ``work`` now, and again ``interval_s`` seconds after each end, until ``stop``."""
+    failing = _Failing(name)
     while not stop.is_set():
         try:
             await work()
         except SyncAgentError as error:
-            _log.error(f"{name} failed", reason=error.message, remedy=error.remedy)
+            failing.again(error)
+        else:
+            failing.over()
         try:
             await asyncio.wait_for(stop.wait(), interval_s)
         except TimeoutError:
             continue
+
+
+class _Failing:
+    """What was said of the failures of one loop."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._rounds = 0
+        self._reason = ""
+        self._said_s = 0.0
+
+    def again(self, error: SyncAgentError) -> None:
+        """Note a failed round; say so unless that is known."""
+        now_s = time.monotonic()
+        self._rounds += 1
+        if error.message == self._reason and now_s - self._said_s < SAID_AGAIN_S:
+            return
+        self._reason, self._said_s = error.message, now_s
+        again = {"rounds": self._rounds} if self._rounds > 1 else {}
+        _log.error(f"{self._name} failed", reason=error.message, remedy=error.remedy, **again)
+
+    def over(self) -> None:
+        """Note a round that went well; say so where that is news."""
+        if self._rounds:
+            _log.info(f"{self._name} goes on", failed_rounds=self._rounds)
+        self._rounds, self._reason = 0, ""

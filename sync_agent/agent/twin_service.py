@@ -10,11 +10,14 @@ from contextlib import asynccontextmanager
 
 from sync_agent.azure.identity import credential_for
 from sync_agent.azure.twin_store import AzureTwinStore
+from sync_agent.ports.watch import Watch
 from sync_agent.runs.pace import Pacer, Quotas
 from sync_agent.settings.settings import Settings, required
 
 
-def twin_store(settings: Settings, *, retry_for_s: float | None = None) -> AzureTwinStore:
+def twin_store(
+    settings: Settings, *, retry_for_s: float | None = None, watch: Watch | None = None
+) -> AzureTwinStore:
     """Return the twin service the settings name, not yet connected.
 
     Raises:
@@ -26,15 +29,16 @@ def twin_store(settings: Settings, *, retry_for_s: float | None = None) -> Azure
         required(adt.url, "adt.url"),
         credential_for(adt.auth, token),
         retry_for_s=settings.limits.retry_for_s if retry_for_s is None else retry_for_s,
+        watch=watch,
     )
 
 
 @asynccontextmanager
 async def paced_twins(
-    settings: Settings, *, retry_for_s: float | None = None
+    settings: Settings, *, retry_for_s: float | None = None, watch: Watch | None = None
 ) -> AsyncIterator[AzureTwinStore]:
     """Connect to the twin service and keep to its quotas, for a command."""
-    async with twin_store(settings, retry_for_s=retry_for_s) as store:
+    async with twin_store(settings, retry_for_s=retry_for_s, watch=watch) as store:
         yield store.paced(Pacer(quotas_of(settings)).gate("inventory"))
 
 

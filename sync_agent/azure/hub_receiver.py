@@ -25,6 +25,7 @@ from azure.eventhub.aio import EventHubConsumerClient
 
 from sync_agent.azure.hub_address import HubAddress, build_client, service_error
 from sync_agent.ports.events import BatchHandler, Event, Extent
+from sync_agent.ports.watch import Unwatched, Watch
 
 CLAIM_EVERY_S = 2.0  # how soon a partition whose consumer broke is taken up again
 CLOSE_MAX_S = 30.0
@@ -92,8 +93,10 @@ class HubReceiver:
         batch_max_events: int,
         batch_max_wait_s: float,
         retry_for_s: float,
+        watch: Watch | None = None,
     ) -> None:
         self._address = address
+        self._presence = watch or Unwatched()
         self._consumer_group = consumer_group
         self._prefetch = prefetch
         self._batch_max_events = batch_max_events
@@ -179,7 +182,8 @@ class HubReceiver:
         async def deliver(context: Any, events: list[EventData]) -> None:
             partition = str(context.partition_id)
             if events and not self._ended.is_set():
-                self._delivered_s[partition] = time.monotonic()
+                now = self._delivered_s[partition] = time.monotonic()
+                self._presence.ended(now)
                 positions[partition] = await inboxes[partition].put(events)
 
         receiving = asyncio.create_task(
@@ -245,11 +249,13 @@ class HubReceiver:
                     stalled = [p for p in silent if await self._has_newer(p)]
             except Exception as error:  # noqa: BLE001 - the SDK raises of every kind
                 translated = service_error(error, self._address)
+                self._presence.ended(now, translated)
                 lost_since = now if lost_since is None else lost_since
                 if not translated.retryable or now - lost_since > self._retry_for_s:
                     self._fail(translated)
                     return
                 continue
+            self._presence.ended(now)
             if stalled or lost_since is not None:
                 return
 
@@ -261,6 +267,7 @@ class HubReceiver:
     async def _on_error(self, _context: Any, error: Exception) -> None:
         """Take an error the SDK gives up on; a passing one is the watch's matter."""
         translated = service_error(error, self._address)
+        self._presence.ended(time.monotonic(), translated)
         if not translated.retryable:
             self._fail(translated)
 

@@ -44,6 +44,7 @@ from sync_agent.azure.service_errors import translated
 from sync_agent.errors import NotFoundError, ServiceError, SettingsError, UnreachableError
 from sync_agent.hosts import is_loopback
 from sync_agent.ports.pace import Charge, Gate, Operation
+from sync_agent.ports.watch import Unwatched, Watch
 from sync_agent.twins.twin import Document, Relationship, Twin
 
 REQUEST_MAX_S = 60.0
@@ -62,8 +63,15 @@ class AzureTwinStore:
     Use as an async context manager.
     """
 
-    def __init__(self, url: str, credential: AsyncTokenCredential, *, retry_for_s: float) -> None:
-        """Prepare; the connection is made on entering.
+    def __init__(
+        self,
+        url: str,
+        credential: AsyncTokenCredential,
+        *,
+        retry_for_s: float,
+        watch: Watch | None = None,
+    ) -> None:
+        """Prepare; the connection is made on entering. The watch hears of every request.
 
         Raises:
             SettingsError: the address is plain http and not of this machine.
@@ -73,6 +81,7 @@ class AzureTwinStore:
         self._url = url
         self._credential = credential
         self._retry_for_s = retry_for_s
+        self._watch = watch or Unwatched()
         self._gate: Gate | None = None
         self._plain = parts.scheme == "http"
         if self._plain and not is_loopback(parts.hostname or ""):
@@ -296,12 +305,17 @@ class AzureTwinStore:
         raise AssertionError("counting does not end")
 
     async def _once(self, work: Callable[[Charge], Awaitable[Answer]], charge: Charge) -> Answer:
+        began_s = time.monotonic()
         try:
             # The transport's own limits are per read, and longer than anyone waits.
             async with asyncio.timeout(REQUEST_MAX_S):
-                return await work(charge)
+                answer = await work(charge)
         except (AzureError, aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise translated(error, self._host) from error
+            failure = translated(error, self._host)
+            self._watch.ended(began_s, failure)
+            raise failure from error
+        self._watch.ended(began_s)
+        return answer
 
     def _turn(
         self, operation: Operation, twins: Sequence[str]

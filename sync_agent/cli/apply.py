@@ -54,6 +54,7 @@ def apply(
 
 async def _apply(settings: Settings, path: Path, on_conflict: str, output: Output) -> int:
     from sync_agent.agent.policy import reconciler_of
+    from sync_agent.agent.presence import TWIN_SERVICE, said
     from sync_agent.agent.twin_service import paced_twins
     from sync_agent.runs.apply_change import OnConflict
 
@@ -62,7 +63,7 @@ async def _apply(settings: Settings, path: Path, on_conflict: str, output: Outpu
     progress = Progress("apply", total=len(plan.changes), unit="changes")
     reconciler = reconciler_of(settings, progress.note)
     _check_instance(file, reconciler.policy.instance)
-    async with paced_twins(settings) as store:
+    async with paced_twins(settings, watch=said(TWIN_SERVICE, progress.note)) as store:
         desired = await _unchanged_source(settings, file, store)
         if reconciler.guarded(plan) != plan:
             raise GuardError(
@@ -126,7 +127,9 @@ async def _unchanged_source(
     from sync_agent.runs.observe import deployed_models
 
     if not settings.inventory.configured:
-        Progress("apply").note("no inventory source is set: that of the plan is not checked")
+        Progress("apply").note(
+            "no inventory source is set: that of the plan is not checked, nor noted for drift"
+        )
         return None
     desired = await inventory_of(settings).read(await deployed_models(store))
     if desired.digest != file.plan.digest:

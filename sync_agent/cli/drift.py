@@ -45,12 +45,14 @@ def drift(
 
 async def _drift(settings: Settings, name: str | None, do: str, output: Output) -> int:
     from sync_agent.agent.policy import reconciler_of
+    from sync_agent.agent.presence import TWIN_SERVICE, said
     from sync_agent.agent.twin_service import paced_twins
 
-    reconciler = reconciler_of(settings, Progress("drift").note)
+    note = Progress("drift").note
+    reconciler = reconciler_of(settings, note)
     owner = _owner(reconciler, name)
     result = None
-    async with paced_twins(settings) as store:
+    async with paced_twins(settings, watch=said(TWIN_SERVICE, note)) as store:
         found = await reconciler.drift(owner, store)
         if output is Output.TABLE:
             _show(found)

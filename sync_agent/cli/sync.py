@@ -41,6 +41,7 @@ def sync(
 
 async def _sync(settings: Settings, *, yes: bool, keep_going: bool, output: Output) -> int:
     from sync_agent.agent.inventory_pass import inventory_of
+    from sync_agent.agent.presence import TWIN_SERVICE, said
     from sync_agent.agent.twin_service import paced_twins
 
     progress = Progress("sync", unit="changes")
@@ -63,7 +64,8 @@ async def _sync(settings: Settings, *, yes: bool, keep_going: bool, output: Outp
     if plan.changes:
         if yes:
             progress.update(0, total=len(plan.changes))
-            async with paced_twins(settings) as store:
+            watch = said(TWIN_SERVICE, progress.note)
+            async with paced_twins(settings, watch=watch) as store:
                 with progress:
                     result = await inventory.apply(
                         prepared, store, "sync", on_progress=progress.update

@@ -34,12 +34,14 @@ def undo(
 
 async def _undo(settings: Settings, run: int, *, yes: bool, output: Output) -> int:
     from sync_agent.agent.policy import reconciler_of
+    from sync_agent.agent.presence import TWIN_SERVICE, said
     from sync_agent.agent.twin_service import paced_twins
     from sync_agent.runs.apply_change import OnConflict
 
-    reconciler = reconciler_of(settings, Progress("undo").note)
+    note = Progress("undo").note
+    reconciler = reconciler_of(settings, note)
     result = None
-    async with paced_twins(settings) as store:
+    async with paced_twins(settings, watch=said(TWIN_SERVICE, note)) as store:
         found = await reconciler.undo(run, store)
         if output is Output.TABLE:
             plan_view.show_plan(found.plan, nothing="There is nothing to take back.")

@@ -299,7 +299,7 @@ class Reconciler:
         if baseline is None:
             raise GuardError(
                 f"nothing is known yet of the twins of {owner.name}",
-                remedy="drift is told from what was applied last: run sync or apply once",
+                remedy="run sync --yes once, or apply with the source set: drift is told from that",
             )
         changes = diff(baseline, await observe(service, baseline))
         moving = moves(changes)

@@ -10,10 +10,12 @@ Bounds: ``EVENTS_MAX`` a reading, ``wait_max_s`` for all of it.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Collection, Sequence
 
 from sync_agent.errors import ServiceError, UnreachableError
 from sync_agent.ports.events import Event, EventReceiver
+from sync_agent.ports.watch import Unwatched, Watch
 
 EVENTS_MAX = 1_000_000
 
@@ -27,11 +29,16 @@ class EventLog:
         *,
         wait_max_s: float,
         passed_over: Collection[str] = (),
+        watch: Watch | None = None,
     ) -> None:
-        """Prepare; ``connect`` makes a receiver, ``passed_over`` has events by ``name_of``."""
+        """Prepare; ``connect`` makes a receiver, ``passed_over`` has events by ``name_of``.
+
+        The watch hears of every reading.
+        """
         self._connect = connect
         self._wait_max_s = wait_max_s
         self._passed_over = frozenset(passed_over)
+        self._watch = watch or Unwatched()
         self._after: dict[str, int] = {}
         self.gap = ""
 
@@ -55,6 +62,16 @@ class EventLog:
         Raises:
             ServiceError: the hub cannot be read, or not in time.
         """
+        began_s = time.monotonic()
+        try:
+            fresh = await self._fresh()
+        except ServiceError as error:
+            self._watch.ended(began_s, error)
+            raise
+        self._watch.ended(began_s)
+        return [event for event in fresh if name_of(event) not in self._passed_over]
+
+    async def _fresh(self) -> list[Event]:
         receiver = self._connect()
         fresh: list[Event] = []
         try:
@@ -82,7 +99,7 @@ class EventLog:
             await _release(receiver)
         for event in fresh:
             self._after[event.partition] = event.sequence_number
-        return [event for event in fresh if name_of(event) not in self._passed_over]
+        return fresh
 
     async def _waiting(self, receiver: EventReceiver) -> dict[str, int]:
         """Return the last number to read of each partition that has more, and note gaps."""

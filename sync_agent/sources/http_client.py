@@ -34,6 +34,7 @@ from sync_agent.errors import (
     UnreachableError,
 )
 from sync_agent.hosts import is_loopback
+from sync_agent.ports.watch import Unwatched, Watch
 
 BODY_BYTES_MAX = 64 * 1_048_576
 CHUNK_BYTES = 65_536
@@ -65,8 +66,11 @@ class HttpClient:
         *,
         timeout_s: float,
         retry_for_s: float,
+        watch: Watch | None = None,
     ) -> None:
         """Prepare; ``authorize`` gives the sign-in headers and is asked for each request.
+
+        The watch hears of every request.
 
         Raises:
             SettingsError: a token would go out unencrypted.
@@ -75,6 +79,7 @@ class HttpClient:
         self._authorize = authorize
         self._timeout_s = timeout_s
         self._retry_for_s = retry_for_s
+        self._watch = watch or Unwatched()
         self._session: aiohttp.ClientSession | None = None
         self._chance = SystemRandom()
         parts = urlsplit(url)
@@ -105,15 +110,22 @@ class HttpClient:
         until = time.monotonic() + self._retry_for_s
         wait_s = WAIT_FIRST_S
         while True:
+            began_s = time.monotonic()
             try:
-                return await self._once(path, parameters or {})
-            except _TRIED_AGAIN as error:
+                answer = await self._once(path, parameters or {})
+            except ServiceError as error:
+                self._watch.ended(began_s, error)
+                if not isinstance(error, _TRIED_AGAIN):
+                    raise
                 pause_s = wait_s * self._chance.uniform(0.5, 1.0)
                 pause_s = max(pause_s, error.retry_after_s or 0)  # a wait of 0 s would be a storm
                 if time.monotonic() + pause_s > until:
                     raise
                 await asyncio.sleep(pause_s)
                 wait_s = min(wait_s * 2, WAIT_MAX_S)
+            else:
+                self._watch.ended(began_s)
+                return answer
 
     async def _once(self, path: str, parameters: Mapping[str, str | int]) -> Answer:
         if self._session is None:
@@ -221,7 +233,7 @@ def _refusal(address: str, status: int, headers: Headers) -> ServiceError:
             return UnauthorizedError(
                 f"{address} is not allowed to us (403)",
                 status=status,
-                remedy="give the token's user the right to view these objects",
+                remedy="check the token, and that its user has the right to view these objects",
             )
         case 404:
             return NotFoundError(

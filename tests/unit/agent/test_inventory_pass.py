@@ -68,6 +68,20 @@ async def test_sound_records_go_through_and_the_others_are_logged(
     assert {"place": "sites.csv:2", "log_level": "warning"}.items() <= log[0].items()
 
 
+async def test_what_cannot_be_used_is_logged_when_it_comes_and_when_it_is_over(
+    inventory: Inventory, tmp_path: Path
+) -> None:
+    loop = InventoryLoop(inventory, MemoryService(MODELS), apply=True, full_every_s=3600)
+    bad = [{**SITES[0], "latitude": "x"}, SITES[1]]
+    events = []
+    for sites in (bad, bad, SITES, SITES):
+        write(tmp_path, sites=sites)
+        with capture_logs() as log:
+            await loop()
+        events.append([entry["event"] for entry in log if "record" in entry["event"]])
+    assert events == [["record not used"], [], ["all records can be used again"], []]
+
+
 async def test_with_apply_off_nothing_is_written_and_the_difference_logged(
     inventory: Inventory, tmp_path: Path
 ) -> None:

@@ -25,6 +25,7 @@ from sync_agent.errors import (
     UnavailableError,
     UnreachableError,
 )
+from sync_agent.ports.watch import Watch
 from sync_agent.twins.twin import Twin
 
 PATCH = [{"op": "add", "path": "/label", "value": "x"}]
@@ -51,9 +52,12 @@ class Scripted:
             return web.Response()
         return answer
 
-    def store(self, *, retry_for_s: float = 5.0, token: str | None = None) -> AzureTwinStore:
+    def store(
+        self, *, retry_for_s: float = 5.0, token: str | None = None, watch: Watch | None = None
+    ) -> AzureTwinStore:
         auth = "none" if token is None else "token"
-        return AzureTwinStore(self.url, credential_for(auth, token), retry_for_s=retry_for_s)
+        credential = credential_for(auth, token)
+        return AzureTwinStore(self.url, credential, retry_for_s=retry_for_s, watch=watch)
 
 
 @pytest.fixture
@@ -252,3 +256,17 @@ def test_plain_http_beyond_this_machine_is_refused(url: str) -> None:
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://localhost:1", "http://[::1]:1"])
 def test_plain_http_to_this_machine_is_allowed(url: str) -> None:
     AzureTwinStore(url, credential_for("none"), retry_for_s=0)
+
+
+async def test_the_watch_hears_of_every_request(service: Scripted) -> None:
+    heard: list[str] = []
+
+    class Ear:
+        def ended(self, began_s: float, error: ServiceError | None = None) -> None:
+            heard.append(type(error).__name__ if error else "answered")
+
+    service.answers = [fault(503), RESET, done(), fault(404)]
+    async with service.store(watch=Ear()) as store:
+        await store.patch_twin("S1", PATCH)
+        assert await store.get_twin("S2") is None
+    assert heard == ["UnavailableError", "UnreachableError", "answered", "NotFoundError"]

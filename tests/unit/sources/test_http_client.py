@@ -18,6 +18,7 @@ from sync_agent.errors import (
     UnavailableError,
     UnreachableError,
 )
+from sync_agent.ports.watch import Watch
 from sync_agent.sources import http_client
 from sync_agent.sources.http_client import HttpClient, anonymous, basic, bearer
 
@@ -36,7 +37,12 @@ class Wire:
 
 @asynccontextmanager
 async def client_of(
-    wire: Wire, *, retry_for_s: float = 5, timeout_s: float = 5, token: str = ""
+    wire: Wire,
+    *,
+    retry_for_s: float = 5,
+    timeout_s: float = 5,
+    token: str = "",
+    watch: Watch | None = None,
 ) -> AsyncIterator[HttpClient]:
     runner = web.ServerRunner(web.Server(wire.handle))
     await runner.setup()
@@ -45,7 +51,9 @@ async def client_of(
     port = runner.addresses[0][1]
     authorize = bearer(lambda: token) if token else anonymous
     url = f"http://127.0.0.1:{port}/"
-    async with HttpClient(url, authorize, timeout_s=timeout_s, retry_for_s=retry_for_s) as client:
+    async with HttpClient(
+        url, authorize, timeout_s=timeout_s, retry_for_s=retry_for_s, watch=watch
+    ) as client:
         yield client
     await runner.cleanup()
 
@@ -190,3 +198,18 @@ def test_a_token_does_not_go_out_unencrypted() -> None:
 
 def test_a_user_signs_in_with_a_password() -> None:
     assert basic("me", lambda: "pw")() == {"Authorization": "Basic bWU6cHc="}
+
+
+async def test_the_watch_hears_of_every_request() -> None:
+    heard: list[str] = []
+
+    class Ear:
+        def ended(self, began_s: float, error: ServiceError | None = None) -> None:
+            heard.append(type(error).__name__ if error else "answered")
+
+    wire = Wire(answer(503), answer(), answer(404))
+    async with client_of(wire, watch=Ear()) as client:
+        await client.get("x")
+        with pytest.raises(NotFoundError):
+            await client.get("x")
+    assert heard == ["UnavailableError", "answered", "NotFoundError"]

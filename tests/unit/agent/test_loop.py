@@ -1,0 +1,59 @@
+"""What a loop says of rounds that fail."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from structlog.testing import capture_logs
+
+from sync_agent.agent import loop
+from sync_agent.agent.loop import every
+from sync_agent.errors import GuardError, ServiceError
+
+
+async def rounds(*outcomes: ServiceError | GuardError | None) -> list[tuple[str, object]]:
+    """Return what is logged of rounds that end so: the event, and its reason or count."""
+    stop, waiting = asyncio.Event(), list(outcomes)
+
+    async def work() -> None:
+        outcome = waiting.pop(0)
+        if not waiting:
+            stop.set()
+        if outcome is not None:
+            raise outcome
+
+    with capture_logs() as logs:
+        await every(0.001, stop, work, name="flags")
+    return [(e["event"], e.get("reason", e.get("failed_rounds"))) for e in logs]
+
+
+async def test_a_failure_that_lasts_is_said_once_and_its_end_once() -> None:
+    gone = ServiceError("no answer")
+    assert await rounds(None, gone, gone, gone, None, None) == [
+        ("flags failed", "no answer"),
+        ("flags goes on", 3),
+    ]
+
+
+async def test_another_reason_is_said() -> None:
+    assert await rounds(ServiceError("a"), GuardError("b"), GuardError("b")) == [
+        ("flags failed", "a"),
+        ("flags failed", "b"),
+    ]
+
+
+async def test_a_failure_that_lasts_very_long_is_said_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loop, "SAID_AGAIN_S", 0.0)
+    gone = ServiceError("no answer")
+    assert await rounds(gone, gone) == [("flags failed", "no answer")] * 2
+
+
+async def test_a_defect_ends_the_loop() -> None:
+    async def work() -> None:
+        raise KeyError("defect")
+
+    with pytest.raises(KeyError):
+        await every(1, asyncio.Event(), work, name="flags")
