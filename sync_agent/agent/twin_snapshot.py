@@ -7,12 +7,12 @@ The first reading, and one every ``full_every_s``, is of everything. One in betw
   long ago they were seen; ours need not agree with it;
 - how many twins and relationships there are. Whoever comes or is changed is among the twins that
   changed, so the same number is the same set: only where it differs are all of them read again;
+- all relationships, ``EDGES_PER_FULL`` times as often as everything: the service keeps no time of
+  them, so a value somebody changed, or one put in the place of another, shows no other way. By
+  query that is a request for a thousand, by id one for each twin;
 - by id, what this agent itself wrote since and queries may not show yet, and what a plan would
   delete or edit although the service keeps no time of it (``reread``);
 - others' twins that have an id the inventory wants, and what leads to twins that are about to go.
-
-What it does not see before the next full reading: somebody else's change of a relationship that
-leaves their number as it was; the service keeps no time of those.
 
 **A stale snapshot does no harm.** It can only make a plan leave something out, never do something
 wrong. Creating is refused where something exists. An edit carries the ETag of the document it rests
@@ -51,6 +51,7 @@ from sync_agent.twins.twin import Document
 LAG_S = 15.0
 """How long queries may not see a write, a little more than the service says."""
 OVERLAP_S = 60.0
+EDGES_PER_FULL = 4
 WRITTEN_MAX = 2_000
 
 _Key = tuple[str, str]
@@ -70,6 +71,7 @@ class TwinSnapshot:
         self._at_once = at_once
         self._clock_s = clock_s
         self._full_at_s: float | None = None
+        self._edges_at_s = float("-inf")
         self._asked_at_s = 0.0
         self._service_ahead_ms: float | None = None
         self._proven = False
@@ -122,6 +124,7 @@ class TwinSnapshot:
     # -- readings -------------------------------------------------------------------------------
 
     async def _read_all(self, reader: TwinReader, desired: DesiredGraph) -> None:
+        self._edges_at_s = self._clock_s()
         self.graph = await observe(reader, desired)
         self._written.clear()
         self._proven = False
@@ -156,7 +159,10 @@ class TwinSnapshot:
         return True
 
     async def _read_if_others(self, reader: TwinReader) -> None:
-        """Read all twins, or all relationships, where their number is not what is known."""
+        """Read all twins, or all relationships, where their number is not what is known.
+
+        Relationships also where it is time for them.
+        """
         owner = self.owner
         if await count(reader, owner.own_twins()) != self._own_twins:
             twins = [row async for row in reader.query(owner.twins_query())]
@@ -165,7 +171,10 @@ class TwinSnapshot:
                 self._remove_twin(id_)
             for twin in twins:
                 self._put_twin(twin)
-        if await count(reader, owner.own_relationships()) != self._own_edges:
+        now_s = self._clock_s()
+        due = now_s - self._edges_at_s >= self._full_every_s / EDGES_PER_FULL
+        if due or await count(reader, owner.own_relationships()) != self._own_edges:
+            self._edges_at_s = now_s
             edges = [row async for row in reader.query(owner.relationships_query())]
             own = (e for e in self.graph.relationships() if owner.owns_relationship(e))
             self._put_edges(edges, instead_of=list(map(_key, own)))

@@ -101,6 +101,33 @@ async def test_a_relationship_that_others_deleted_is_missed_by_the_number(
     assert snapshot.graph.relationship(*key) is None
 
 
+async def test_a_relationship_whose_values_others_changed_is_seen_in_a_quarter_of_the_time(
+    snapshot: TwinSnapshot, twins: Failing, wanted: DesiredGraph
+) -> None:
+    key = next(iter(wanted.relationships))
+    await twins.patch_relationship(*key, [{"op": "add", "path": "/weight", "value": 0.5}])
+    moved = await snapshot.refresh(twins, wanted)
+    assert moved is not None
+    assert not moved
+    twins.wait(FULL_EVERY_S / 4)
+    moved = await snapshot.refresh(twins, wanted)
+    assert moved is not None
+    assert moved.edges == {key}
+    edge = snapshot.graph.relationship(*key)
+    assert edge is not None
+    assert edge["weight"] == 0.5
+
+
+async def test_relationships_are_read_by_time_only_when_it_is_time(
+    snapshot: TwinSnapshot, twins: Failing, wanted: DesiredGraph
+) -> None:
+    twins.wait(FULL_EVERY_S / 4)
+    await snapshot.refresh(twins, wanted)
+    twins.asked.clear()
+    await snapshot.refresh(twins, wanted)
+    assert twins.asked["row"] < len(wanted.relationships)
+
+
 async def test_a_twin_that_lost_its_mark_is_known_to_be_anothers(
     snapshot: TwinSnapshot, twins: Failing, wanted: DesiredGraph
 ) -> None:
