@@ -29,9 +29,15 @@ from sync_agent.errors import SettingsError
 from sync_agent.health.flag import parse_flags
 from sync_agent.health.profile import Profiles
 from sync_agent.runs.pace import Pacer
-from sync_agent.settings.settings import EventHubSettings, Settings, required
+from sync_agent.settings.settings import (
+    EventHubSettings,
+    InventorySettings,
+    Settings,
+    required,
+)
 from sync_agent.sources.text_file import read_text
 from sync_agent.telemetry.binding import parse_bindings
+from sync_agent.twins.time import duration
 
 Parsed = TypeVar("Parsed")
 
@@ -120,6 +126,12 @@ async def run_agent(settings: Settings, stop: asyncio.Event) -> None:
             ),
             clock=Clock(time.monotonic, lambda: time.time_ns() // 1_000_000),
         )
+        _log.info(
+            "agent starts",
+            twins=settings.adt.url,
+            inventory=_inventory_in_words(settings.inventory),
+            telemetry=address.place if address else "off, event_hub is not set",
+        )
         await agent.run(stop)
 
 
@@ -136,6 +148,15 @@ def hub_sender(settings: Settings) -> HubSender:
             remedy="set event_hub.connection_string, or event_hub.namespace and event_hub.name",
         )
     return HubSender(address, retry_for_s=settings.limits.retry_for_s)
+
+
+def _inventory_in_words(inventory: InventorySettings) -> str:
+    """Return what is read, how often, and whether anything is written."""
+    if not inventory.configured:
+        return "off, inventory.source is not set"
+    names = ", ".join(s.name for s in inventory.sources) or str(inventory.source)
+    does = "" if inventory.apply else ", only logged (inventory.apply)"
+    return f"{names} every {duration(inventory.interval_s)}{does}"
 
 
 def _read(path: Path, parse: Callable[..., Parsed]) -> Parsed:

@@ -3,7 +3,7 @@
 A round that fails with an error people can act on is tried again at the next interval; anything
 else is a defect and ends the agent. A failure is logged when it begins, when its reason is another
 one, and every ``SAID_AGAIN_S`` while it lasts, so that an outage of an hour is no flood; its end is
-logged too.
+logged too. A stop lets the round under way come to its end, for a while.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import structlog
 from sync_agent.errors import SyncAgentError
 
 SAID_AGAIN_S = 600.0
+STOP_MAX_S = 10.0
+"""How long a round under way may go on after the stop: whoever stops us kills us soon."""
 
 _log = structlog.get_logger("sync_agent")
 
@@ -28,7 +30,8 @@ async def every(
     failing = _Failing(name)
     while not stop.is_set():
         try:
-            await work()
+            if not await unless_stopped(work(), stop):
+                _log.warning(f"{name} broken off, the next start does the rest")
         except SyncAgentError as error:
             failing.again(error)
         else:
@@ -37,6 +40,27 @@ async def every(
             await asyncio.wait_for(stop.wait(), interval_s)
         except TimeoutError:
             continue
+
+
+async def unless_stopped(work: Awaitable[object], stop: asyncio.Event) -> bool:
+    """Await work, and break it off ``STOP_MAX_S`` after ``stop``; tell whether it came to its end.
+
+    Raises:
+        Exception: what the work raised.
+    """
+    doing = asyncio.ensure_future(work)
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({doing, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({doing}, timeout=STOP_MAX_S)
+        if doing.done():
+            await doing
+            return True
+        return False
+    finally:
+        for task in (doing, stopped):
+            task.cancel()
+        await asyncio.gather(doing, stopped, return_exceptions=True)
 
 
 class _Failing:

@@ -20,7 +20,7 @@ from sync_agent.agent.directory import TwinDirectory
 from sync_agent.agent.flag_stage import FlagStage
 from sync_agent.agent.health_board import HealthBoard
 from sync_agent.agent.health_writer import HealthWriter
-from sync_agent.agent.loop import every
+from sync_agent.agent.loop import every, unless_stopped
 from sync_agent.agent.state import StateStore
 from sync_agent.agent.telemetry_stage import TelemetryStage
 from sync_agent.dtdl.parse import parse_models
@@ -126,7 +126,8 @@ class Agent:
             refuses
                 the credentials, or the state file cannot be written. Nothing is lost then.
         """
-        await self._read_models()
+        if not await unless_stopped(self._read_models(), stop):
+            return
         self._board.restore(self._state.health())
         pace = self._pace
         try:

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import ClientSession
 from structlog.testing import capture_logs
 
-from sync_agent.agent import presence
+from sync_agent.agent import loop, presence
 from sync_agent.agent.compose import run_agent
 from sync_agent.agent.twin_service import twin_store
 from sync_agent.azure.twin_store import AzureTwinStore
@@ -115,6 +115,30 @@ async def test_an_outage_of_twins_or_source_is_told_once_and_so_is_its_end(
     assert "503" in told["reason"]
     assert "telemetry waits in its hub" in told["meanwhile"]
     assert told["since"].startswith("20")
+
+
+async def test_an_agent_says_what_it_does_and_can_be_stopped_before_the_service_ever_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "STOP_MAX_S", 0.1)
+    flags = {
+        "adt.url": "http://127.0.0.1:1",
+        "adt.auth": "none",
+        "state.path": str(tmp_path / "state.db"),
+        "inventory.source": "inv",
+        "inventory.mapping": "mapping.toml",
+        "inventory.apply": "false",
+    }
+    stop = asyncio.Event()
+    with capture_logs() as logs:
+        agent = asyncio.create_task(run_agent(load_settings(None, flags, {}).settings, stop))
+        await _until(lambda: _events(logs, "agent starts"))
+        stop.set()
+        async with asyncio.timeout(10):
+            await agent
+    assert logs[0]["twins"] == "http://127.0.0.1:1"
+    assert logs[0]["inventory"].endswith("/inv every 5 min 0 s, only logged (inventory.apply)")
+    assert logs[0]["telemetry"] == "off, event_hub is not set"
 
 
 def _events(logs: list[MutableMapping[str, Any]], event: str) -> bool:

@@ -57,3 +57,48 @@ async def test_a_defect_ends_the_loop() -> None:
 
     with pytest.raises(KeyError):
         await every(1, asyncio.Event(), work, name="flags")
+
+
+async def test_a_round_under_way_is_finished_when_the_agent_stops() -> None:
+    stop, done = asyncio.Event(), []
+
+    async def work() -> None:
+        stop.set()
+        await asyncio.sleep(0.02)
+        done.append(True)
+
+    await every(1, stop, work, name="flags")
+    assert done == [True]
+
+
+async def test_a_round_that_does_not_end_is_broken_off_when_the_agent_stops(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loop, "STOP_MAX_S", 0.02)
+    stop = asyncio.Event()
+
+    async def work() -> None:
+        stop.set()
+        await asyncio.sleep(60)
+
+    with capture_logs() as logs:
+        async with asyncio.timeout(5):
+            await every(1, stop, work, name="inventory")
+    assert [e["event"] for e in logs] == ["inventory broken off, the next start does the rest"]
+
+
+async def test_a_loop_that_is_cancelled_cancels_its_round() -> None:
+    begun, ended = asyncio.Event(), []
+
+    async def work() -> None:
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(True)
+
+    running = asyncio.create_task(every(1, asyncio.Event(), work, name="flags"))
+    await begun.wait()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert ended == [True]
