@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ class Template:
             value = attributes.get(column)
             if value is None or value == "":
                 return None
-            text += f"{value}{after}"
+            text += (value if type(value) is str else _in_words(value)) + after
         return text
 
     @property
@@ -73,6 +74,13 @@ class Template:
             value = attributes.get(column)
             if type(value) is str:
                 return value or None
-            return None if value is None else f"{value}"
+            return None if value is None else _in_words(value)
 
         return text_of
+
+
+def _in_words(value: JsonValue) -> str:
+    """Return a value that is no text as JSON has it, the parts of an object in order of names."""
+    if isinstance(value, bool | list | dict):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return str(value)
