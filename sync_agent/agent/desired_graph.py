@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -54,13 +54,20 @@ class InventoryReader:
     """
 
     def __init__(
-        self, sources: Sequence[NamedSource], dependency_rules: Path | None = None
+        self,
+        sources: Sequence[NamedSource],
+        dependency_rules: Path | None = None,
+        owner: str | None = None,
     ) -> None:
-        """Prepare; nothing is read yet. With rules, what they imply is part of the graph."""
+        """Prepare; nothing is read yet. With rules, what they imply is part of the graph.
+
+        An ``owner`` takes the place of those the mappings name.
+        """
         self._sources = tuple(sources)
         self._seen: _Seen | None = None
         self._desired: Desired | None = None
         self._dependency_rules = dependency_rules
+        self._owner = owner
 
     @classmethod
     def of(cls, settings: Settings, watching: Watching = unwatched) -> Self:
@@ -71,7 +78,7 @@ class InventoryReader:
         """
         inventory = settings.inventory
         rules = inventory.dependency_rules if inventory.derive_dependencies else None
-        return cls(sources_of(inventory, watching), rules)
+        return cls(sources_of(inventory, watching), rules, inventory.owner)
 
     async def __aenter__(self) -> Self:
         return self
@@ -89,9 +96,11 @@ class InventoryReader:
         """
         texts = [await asyncio.to_thread(read_text, named.mapping) for named in self._sources]
         mappings = [
-            parse_mapping(text, place=str(named.mapping))
+            self._owned(parse_mapping(text, place=str(named.mapping)))
             for text, named in zip(texts, self._sources, strict=True)
         ]
+        if self._owner is not None:
+            texts.append(self._owner)
         if self._dependency_rules is not None:
             texts.append(await asyncio.to_thread(read_text, self._dependency_rules))
         reads = await self._read_all(mappings)
@@ -104,6 +113,11 @@ class InventoryReader:
             self._desired = await self._mapped(reads, mappings, texts, registry)
             self._seen = seen
         return self._desired
+
+    def _owned(self, mapping: Mapping) -> Mapping:
+        if self._owner is None:
+            return mapping
+        return replace(mapping, owner=replace(mapping.owner, name=self._owner))
 
     async def _mapped(
         self,

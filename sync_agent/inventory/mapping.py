@@ -271,14 +271,17 @@ class _TwinMaker:
 
 def _one_owner(readings: Sequence[Reading]) -> Owner:
     first = readings[0].mapping
+    owner = first.owner
     for reading in readings[1:]:
-        if reading.mapping.owner != first.owner:
+        if reading.mapping.owner != owner:
+            marker = ".".join(owner.marker)
             raise InputError(
-                f"owner or marker is not that of {first.place}",
+                f"its owner and marker are not those of {first.place}",
                 place=reading.mapping.place,
-                remedy="sources of one inventory have one owner; give both files the same",
+                remedy=f'set owner = "{owner.name}" and marker = "{marker}" there, or'
+                " inventory.owner for all: the sources of one inventory have one owner",
             )
-    return first.owner
+    return owner
 
 
 def _by_scope(records: Iterable[Record]) -> dict[str, list[Record]]:

@@ -232,6 +232,10 @@ class InventorySettings(Section):
     """Several inventories instead of `source`, each a table `[[inventory.sources]]`; as text (in a
     variable or flag) a JSON list."""
 
+    owner: Annotated[str | None, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")] = None
+    """Who manages the twins, instead of the `owner` each mapping names: needed where those of
+    several sources differ, as those of the shipped mappings do."""
+
     interval_s: Seconds = 300
     """Seconds between two passes over the inventory."""
 

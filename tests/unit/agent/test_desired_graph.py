@@ -63,6 +63,26 @@ async def test_two_sources_make_one_graph(tmp_path: Path) -> None:
     assert edge.target == "device-5"
 
 
+async def test_sources_whose_mappings_name_different_owners_have_that_of_the_settings(
+    tmp_path: Path,
+) -> None:
+    async with serving(InventoryServer({"devices": [BOX]})) as server:
+        settings = settings_of(tmp_path, server.url)
+        (tmp_path / "ems.toml").write_text('owner = "ems"\n' + EMS)
+        with pytest.raises(InputError, match="owner") as raised:
+            await read_desired(settings, telecom())
+        assert "or inventory.owner for all" in raised.value.remedy
+        digests = []
+        for owner in ("network", "other"):
+            inventory = settings.inventory.model_copy(update={"owner": owner})
+            named = settings.model_copy(update={"inventory": inventory})
+            desired = await read_desired(named, telecom())
+            assert desired.graph.owner.name == owner
+            assert desired.graph.twins["device-5"].properties["tags"] == {"managedBy": owner}
+            digests.append(desired.digest)
+    assert digests[0] != digests[1]
+
+
 async def test_one_of_several_that_does_not_answer_is_unread_and_the_others_go_on(
     tmp_path: Path,
 ) -> None:

@@ -142,11 +142,12 @@ def test_the_order_of_records_does_not_matter_to_what_is_merged() -> None:
 
 
 def test_sources_of_one_inventory_have_one_owner() -> None:
-    with pytest.raises(InputError, match="owner or marker is not that of"):
+    with pytest.raises(InputError, match="owner and marker are not those of") as raised:
         mapped(
             reading(DCIM, {}, name="dcim"),
             reading('owner = "other"\n' + EMS, {}, name="ems"),
         )
+    assert 'set owner = "inventory" and marker = "tags.managedBy"' in raised.value.remedy
 
 
 def test_a_list_gives_an_alias_for_each_of_its_items() -> None:
