@@ -60,6 +60,11 @@ class EventFaults:
         for key in fault.about:
             self._waiting[key].append(fault)
 
+    @property
+    def mendable(self) -> bool:
+        """Tell whether later events can make any of them good."""
+        return bool(self._waiting)
+
     def heard(self, key: Key, time_ms: int, parts: Parts = None) -> None:
         """Take note that an element was spoken of, wholly or in some parts."""
         if key not in self._waiting:

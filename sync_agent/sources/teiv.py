@@ -192,6 +192,8 @@ class TeivSource:
 
     def _hear(self, event: TopologyEvent, time_ms: int) -> None:
         """Make good what an event says anew."""
+        if not self._faults.mendable:
+            return
         for section, named in ((ENTITIES, event.entities), (RELATIONSHIPS, event.relationships)):
             for _, body in named:
                 parts = parts_of(body) if event.verb == "merge" else None
