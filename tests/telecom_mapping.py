@@ -43,20 +43,32 @@ def reading(
     incomplete: Iterable[str] = (),
     gone: Iterable[str] = (),
     partial: Iterable[str] = (),
+    gone_rows: Rows | None = None,
 ) -> Reading:
     """Return a source's reading: rows by scope; scopes in ``incomplete`` were not read whole."""
-    records = [
-        Record(kind, str(number), row, f"{kind}:{number}")
-        for kind, of_kind in rows.items()
-        for number, row in enumerate(of_kind, 1)
-    ]
     rules = parse_mapping(mapping, place=f"{name or 'mapping'}.toml")
     missing = set(incomplete)
     coverage = tuple(
         Coverage(scope, scope not in missing, "cut off" if scope in missing else "")
         for scope in rules.scopes
     )
-    return Reading(rules, records, name, coverage, frozenset(gone), frozenset(partial))
+    return Reading(
+        rules,
+        _records(rows),
+        name,
+        coverage,
+        gone=frozenset(gone),
+        gone_records=tuple(_records(gone_rows or {})),
+        partial_kinds=frozenset(partial),
+    )
+
+
+def _records(rows: Rows) -> list[Record]:
+    return [
+        Record(kind, str(number), row, f"{kind}:{number}")
+        for kind, of_kind in rows.items()
+        for number, row in enumerate(of_kind, 1)
+    ]
 
 
 def mapped(*readings: Reading) -> MappedGraph:

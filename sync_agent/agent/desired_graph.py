@@ -129,7 +129,15 @@ class InventoryReader:
         for mapping, read in zip(mappings, reads, strict=True):
             check_columns(mapping, read.columns, read.open_kinds)
         readings = [
-            Reading(mapping, read.records, named.name, read.coverage, read.gone, read.partial_kinds)
+            Reading(
+                mapping,
+                read.records,
+                named.name,
+                read.coverage,
+                gone=read.gone,
+                gone_records=read.gone_records,
+                partial_kinds=read.partial_kinds,
+            )
             for named, mapping, read in zip(self._sources, mappings, reads, strict=True)
         ]
         mapped = await asyncio.to_thread(_mapped, readings, registry)

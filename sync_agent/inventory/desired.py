@@ -37,7 +37,8 @@ class DesiredGraph:
     ``placeholders`` are among ``twins``: a link names them and no record describes them. They are
     made where nothing is and never written over anything. ``unread`` are properties by model whose
     absence means nothing, because a scope that might give them was not read whole. ``gone`` are
-    ids the source itself said were deleted, which is as good as a complete reading without them.
+    ids of twins, and of relationships behind their source's (``R1/inventory.locatedIn.S1``), that
+    the source itself said were deleted: as good as a complete reading without them.
     """
 
     owner: Owner

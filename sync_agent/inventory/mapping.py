@@ -21,6 +21,7 @@ from sync_agent.inventory.columns import Alike
 from sync_agent.inventory.desired import DesiredGraph, Ownership
 from sync_agent.inventory.drafts import Draft, DraftMaker
 from sync_agent.inventory.edges import ADVISED_PATH, EdgeMaker, Elements, bears_advised
+from sync_agent.inventory.gone import gone_elements, gone_relationships
 from sync_agent.inventory.merging import Element, Merged, merge
 from sync_agent.inventory.owner import Owner
 from sync_agent.inventory.paths import Path, put_at
@@ -50,8 +51,8 @@ class Reading:
     """One source's records and how they are mapped.
 
     ``name`` tells its scopes from those of other sources ("" for the only one). Without a
-    ``coverage`` all its scopes count as read whole. ``gone`` and ``partial_kinds`` are those of the
-    ``SourceRead``.
+    ``coverage`` all its scopes count as read whole. ``gone``, ``gone_records`` and
+    ``partial_kinds`` are those of the ``SourceRead``.
     """
 
     mapping: Mapping
@@ -60,6 +61,7 @@ class Reading:
     coverage: tuple[Coverage, ...] | None = None
     gone: frozenset[str] = frozenset()
     partial_kinds: frozenset[str] = frozenset()
+    gone_records: tuple[Record, ...] = ()
 
     def scope(self, kind: str) -> str:
         """Return the name a scope has among those of all sources."""
@@ -127,7 +129,7 @@ def map_sources(readings: Sequence[Reading], registry: ModelRegistry) -> MappedG
             held_relationships=frozenset(edges.held),
             observed=twins.observed,
             placeholders=frozenset(edges.placeholders),
-            gone=_gone(readings, merged) - frozenset(twins.twins),
+            gone=frozenset(_gone(readings, merged, owner)) - frozenset(twins.twins),
         ),
         (*diagnostics, *twins.diagnostics, *edges.diagnostics),
         tuple(Coverage(scope, False, why) for scope, why in gaps),
@@ -300,8 +302,11 @@ def _copied(part: JsonValue) -> JsonValue:
     return {name: _copied(value) for name, value in part.items()} if type(part) is dict else part
 
 
-def _gone(readings: Sequence[Reading], merged: Merged) -> frozenset[str]:
-    return frozenset(merged.ids.get(name, name) for reading in readings for name in reading.gone)
+def _gone(readings: Sequence[Reading], merged: Merged, owner: Owner) -> Iterator[str]:
+    for reading in readings:
+        rules, records = reading.mapping.relationships, reading.gone_records
+        yield from gone_elements(reading.gone, merged.ids)
+        yield from gone_relationships(rules, records, merged.ids, owner)
 
 
 def _described(

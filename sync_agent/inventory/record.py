@@ -66,7 +66,8 @@ class SourceRead:
     ``columns`` are the attribute names of each kind, ``digest`` a hash of what was read: the same
     content gives the same digest. Records of an ``open_kinds`` may lack any column; of others a
     column that is not there is a mistake in the mapping. ``gone`` are the ids (or aliases) of
-    elements the source itself said were deleted. Records of ``partial_kinds`` may lack what their
+    elements the source itself said were deleted, ``gone_records`` the last records of what has no
+    name of its own. Records of ``partial_kinds`` may lack what their
     element has, as those made of changes do whose beginning was not read.
     """
 
@@ -78,6 +79,7 @@ class SourceRead:
     open_kinds: frozenset[str] = frozenset()
     gone: frozenset[str] = frozenset()
     partial_kinds: frozenset[str] = frozenset()
+    gone_records: tuple[Record, ...] = ()
 
 
 def complete_scopes(coverage: Iterable[Coverage]) -> frozenset[str]:

@@ -221,7 +221,8 @@ def _within_coverage(
     for change in changes:
         scopes = desired.twin_scopes if change.twin else desired.relationship_scopes
         of = scopes.get(change.kind, frozenset())
-        said = change.element in retargeted or not desired.gone.isdisjoint(change.twins)
+        named = change.element in retargeted or change.element in desired.gone
+        said = named or not desired.gone.isdisjoint(change.twins)
         if change.action is not Action.DELETE or said:
             result.changes.append(change)
         elif not of:

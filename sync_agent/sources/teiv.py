@@ -88,6 +88,7 @@ class Topology:
     entities: dict[str, _Thing] = field(default_factory=dict)
     relationships: dict[str, _Thing] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
+    gone_relationships: dict[str, _Thing] = field(default_factory=dict)
     _at: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def apply(self, event: TopologyEvent, place: str) -> None:
@@ -100,9 +101,10 @@ class Topology:
                 self._upsert(self.entities, kind, body, place, anew=anew)
         for kind, body in event.relationships:
             if event.verb == "delete":
-                self.relationships.pop(body["id"], None)
+                self._delete_relationship(kind, body, place)
             else:
                 self._upsert(self.relationships, kind, body, place, anew=anew)
+                self.gone_relationships.pop(body["id"], None)
                 for end in (body["aSide"], body["bSide"]):
                     self._at[end].add(body["id"])
 
@@ -117,6 +119,15 @@ class Topology:
         known.body.update({key: value for key, value in body.items() if key != "attributes"})
         known.place = place
         self.gone.discard(body["id"])
+
+    def _delete_relationship(self, kind: str, body: dict[str, Any], place: str) -> None:
+        """Forget a relationship, but not which it was; a delete may say that where nobody knew."""
+        known = self.relationships.pop(body["id"], None)
+        if known is None and body.keys() >= {"aSide", "bSide"}:
+            module, _, name = kind.rpartition(":")
+            known = _Thing(body["id"], name, module, place, body, {})
+        if known is not None:
+            self.gone_relationships[body["id"]] = known
 
     def _delete_entity(self, id_: str) -> None:
         self.entities.pop(id_, None)
@@ -218,6 +229,9 @@ class TeivSource:
             open_kinds=frozenset(scopes),
             gone=frozenset(topology.gone),
             partial_kinds=frozenset(scopes) if reason else frozenset(),
+            gone_records=tuple(
+                _record(t) for t in topology.gone_relationships.values() if t.kind in wanted
+            ),
         )
 
 

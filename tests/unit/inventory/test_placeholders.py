@@ -161,3 +161,21 @@ def test_a_value_that_a_partial_record_does_not_name_stays_on_its_twin() -> None
     assert [c.edits[0].after for c in diff(emptied, before)] == [None]
     partial = mapped(reading(NODES, bare, incomplete=["nodes"], partial=["nodes"])).desired
     assert diff(partial, before) == ()
+
+
+def test_a_relationship_the_source_says_is_deleted_goes_although_nothing_was_read_whole() -> None:
+    rules = (
+        twin_rule("nodes", ROUTER, 'aliases = ["serial:{serial}"]')
+        + edge_rule("on", "dependsOn", "{b}", 'when = { kind = "up" }', source="serial:{a}")
+    )  # fmt: skip
+    nodes = [{"id": "R1", "serial": "1"}, {"id": "R2", "serial": "2"}, {"id": "R3", "serial": "3"}]
+    on = [{"a": "1", "b": "R2", "kind": "up"}, {"a": "2", "b": "R3", "kind": "up"}]
+    before = documents(mapped(reading(rules, {"nodes": nodes, "on": on})).desired)
+    source = reading(
+        rules,
+        {"nodes": nodes},
+        incomplete=["nodes", "on"],
+        gone_rows={"on": [on[0], {**on[1], "kind": "other"}]},
+    )
+    plan = make_plan(mapped(source).desired, before, source.coverage or (), records=1)
+    assert [c.element for c in plan.changes] == ["R1/inventory.dependsOn.R2"]

@@ -338,3 +338,32 @@ async def test_a_relationship_that_moved_stays_when_the_end_it_had_goes(tmp_path
         event("delete", "2026-01-03T00:00:00Z", entities=["c1"]),
     )
     assert set(by_id(found)) == {"c2", "du1", "r1"}
+
+
+GONE = {"id": "r1", "aSide": "du1", "bSide": "c1"}
+
+
+@pytest.mark.parametrize("body", [{"id": "r1"}, GONE])
+async def test_a_relationship_that_an_event_deletes_is_gone_by_its_last_record(
+    tmp_path: Path, body: dict[str, Any]
+) -> None:
+    gone = event("delete", "2026-01-02T00:00:00Z", relationships=[{PROVIDES: [body]}])
+    (record,) = (await read(tmp_path, FIRST, gone)).gone_records
+    assert (record.kind, record.attributes["$aSide"], record.attributes["$bSide"]) == (
+        "ODUFUNCTION_PROVIDES_NRCELLDU",
+        "du1",
+        "c1",
+    )
+
+
+async def test_a_relationship_nobody_knew_is_gone_where_its_delete_says_which_it_was() -> None:
+    bare = event("delete", relationships=[{PROVIDES: [{"id": "r0"}]}])
+    whole = event("delete", relationships=[{PROVIDES: [GONE]}])
+    found = await hub_source(hub_of(bare, whole, first=100)).read(SCOPES)
+    assert [record.id for record in found.gone_records] == ["r1"]
+
+
+async def test_a_relationship_that_comes_back_is_not_gone(tmp_path: Path) -> None:
+    gone = event("delete", "2026-01-02T00:00:00Z", relationships=[{PROVIDES: [GONE]}])
+    back = event("merge", "2026-01-03T00:00:00Z", relationships=[{PROVIDES: [GONE]}])
+    assert (await read(tmp_path, FIRST, gone, back)).gone_records == ()
