@@ -85,5 +85,5 @@ class _Failing:
     def over(self) -> None:
         """Note a round that went well; say so where that is news."""
         if self._rounds:
-            _log.info(f"{self._name} goes on", failed_rounds=self._rounds)
+            _log.info(f"{self._name} recovered", failed_rounds=self._rounds)
         self._rounds, self._reason = 0, ""

@@ -82,7 +82,10 @@ class EventLog:
             async def take(partition: str, events: Sequence[Event]) -> None:
                 fresh.extend(events)
                 if len(fresh) > EVENTS_MAX:
-                    raise ServiceError(f"the hub holds more than {EVENTS_MAX:,} events")
+                    raise ServiceError(
+                        f"the hub holds more than {EVENTS_MAX:,} events that were not read yet",
+                        remedy="give the inventory a hub of its own, or shorten its retention",
+                    )
                 if events and events[-1].sequence_number >= waiting.get(partition, -1):
                     waiting.pop(partition, None)
                 if not waiting:

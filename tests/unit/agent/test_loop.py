@@ -32,7 +32,7 @@ async def test_a_failure_that_lasts_is_said_once_and_its_end_once() -> None:
     gone = ServiceError("no answer")
     assert await rounds(None, gone, gone, gone, None, None) == [
         ("flags failed", "no answer"),
-        ("flags goes on", 3),
+        ("flags recovered", 3),
     ]
 
 
