@@ -57,8 +57,7 @@ async def _plan(
         prepared = await inventory.prepare(store)
     if prepared.diagnostics and not keep_going:
         raise plan_view.faults(prepared.diagnostics)
-    for fault in prepared.diagnostics:
-        Progress("plan").note(f"not used: {fault}")
+    plan_view.say_unused(prepared.diagnostics, Progress("plan").note)
     return _deliver(inventory, prepared, out, html, output)
 
 

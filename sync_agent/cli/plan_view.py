@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -179,6 +179,14 @@ def faults(diagnostics: Sequence[RecordDiagnostic]) -> ExceptionGroup[SyncAgentE
     )
     errors.append(InputError(count, remedy="correct it, or do the rest with --keep-going"))
     return ExceptionGroup("faulty input", errors)
+
+
+def say_unused(diagnostics: Sequence[RecordDiagnostic], say: Callable[[str], None]) -> None:
+    """Say what of the input is not used, where the rest is done all the same."""
+    for fault in diagnostics[:FAULTS_SHOWN]:
+        say(f"not used: {fault}")
+    if (more := len(diagnostics) - FAULTS_SHOWN) > 0:
+        say(f"not used: {more:,} more faults in the input")
 
 
 def staleness(stale: Sequence[Stale]) -> ExceptionGroup[SyncAgentError]:

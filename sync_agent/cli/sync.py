@@ -52,8 +52,7 @@ async def _sync(settings: Settings, *, yes: bool, keep_going: bool, output: Outp
         raise plan_view.faults(prepared.diagnostics)
     prepared, refusal = plan_view.judged(inventory.reconciler, prepared)
     plan = prepared.plan
-    for fault in prepared.diagnostics:
-        progress.note(f"not used: {fault}")
+    plan_view.say_unused(prepared.diagnostics, progress.note)
     way = inventory.reconciler.way(plan)
     if output is Output.TABLE:
         plan_view.show_plan(plan)

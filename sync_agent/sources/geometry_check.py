@@ -16,6 +16,7 @@ RING_MIN = 4
 """The least positions of a ring: a triangle, and its first one again."""
 
 _DEGREES = "write longitude and latitude in degrees (WGS 84), as ogr2ogr -lco RFC7946=YES does"
+_DEGREES_NAMES = (":CRS84", ":4326")
 _CLOSE = "end the ring with the position it begins with"
 
 
@@ -25,6 +26,21 @@ class Unfit:
 
     message: str
     remedy: str
+
+
+def system_fault(document: dict[str, Any]) -> Unfit | None:
+    """Return what is wrong with the system of coordinates a document names, as GeoJSON once did.
+
+    >>> crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::2056"}}
+    >>> system_fault({"type": "FeatureCollection", "crs": crs}).message
+    'its coordinates are in urn:ogc:def:crs:EPSG::2056'
+    """
+    crs = document.get("crs")
+    properties = crs.get("properties") if isinstance(crs, dict) else None
+    name = properties.get("name") if isinstance(properties, dict) else None
+    if not isinstance(name, str) or name.endswith(_DEGREES_NAMES):
+        return None
+    return Unfit(f"its coordinates are in {name}", _DEGREES)
 
 
 def geometry_fault(geometry: Any) -> Unfit | None:

@@ -29,7 +29,7 @@ from sync_agent.errors import InputError
 from sync_agent.inventory.nested import Nested
 from sync_agent.inventory.record import Record, RecordDiagnostic
 from sync_agent.sources.geometry import geometry_attributes
-from sync_agent.sources.geometry_check import Unfit, geometry_fault
+from sync_agent.sources.geometry_check import Unfit, geometry_fault, system_fault
 from sync_agent.sources.text_file import text_fault
 
 LINE_BYTES_MAX = 1_048_576
@@ -154,6 +154,8 @@ class JsonFile:
             yield from self._inner(document)
         elif isinstance(document, list):
             yield from document
+        elif isinstance(document, dict) and (fault := system_fault(document)) is not None:
+            self._fault(self.path.name, fault.message, fault.remedy)
         elif isinstance(document, dict) and document.get("type") == "Feature":
             yield _attributes_of(document)
         elif isinstance(document, dict) and document.get("type") == "FeatureCollection":

@@ -121,6 +121,26 @@ def test_a_feature_with_a_wrong_geometry_is_told_by_number_and_id_and_the_others
     assert not found.coverage[0].complete
 
 
+@pytest.mark.parametrize("name", ["urn:ogc:def:crs:OGC:1.3:CRS84", "EPSG:4326", ""])
+def test_a_geojson_file_may_say_that_it_is_in_degrees(tmp_path: Path, name: str) -> None:
+    crs = {"type": "name", "properties": {"name": name}} if name else None
+    feature: dict[str, object] = {"type": "Feature", "id": "M1", "properties": {}, "geometry": None}
+    text = json.dumps({"type": "FeatureCollection", "crs": crs, "features": [feature]})
+    assert len(read(tmp_path, "masts.geojson", text).records) == 1
+
+
+def test_a_geojson_file_in_other_coordinates_is_told_once(tmp_path: Path) -> None:
+    crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::2056"}}
+    point = {"type": "Point", "coordinates": [2.6, 1.2]}
+    feature = {"type": "Feature", "properties": {}, "geometry": point}
+    text = json.dumps({"type": "FeatureCollection", "crs": crs, "features": [feature] * 3})
+    found = read(tmp_path, "masts.geojson", text)
+    assert found.records == ()
+    (fault,) = found.diagnostics
+    assert str(fault) == "masts.geojson: its coordinates are in urn:ogc:def:crs:EPSG::2056"
+    assert "ogr2ogr" in fault.remedy
+
+
 def test_a_feature_alone_is_a_record_and_a_line_keeps_its_geometry(tmp_path: Path) -> None:
     line = {"type": "LineString", "coordinates": [[8.5, 50.5], [8.6, 50.7]]}
     text = json.dumps({"type": "Feature", "properties": None, "geometry": line})
