@@ -134,28 +134,35 @@ class _BoundedProtocol(HttpToolsProtocol):
     """
 
     _head_bytes = 0
-    _late: asyncio.TimerHandle | None = None
+    _due_s: float | None = None  # on the loop's clock, None while nothing has to come
+    _watch: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(_GatheringTransport(transport, self.loop))  # type: ignore[arg-type]
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._arrived()
+        if self._watch is not None:
+            self._watch.cancel()
         super().connection_lost(exc)
 
     def on_message_complete(self) -> None:
-        self._arrived()
+        self._due_s = None
         super().on_message_complete()
 
     def _wait(self) -> None:
-        self._arrived()
-        self._late = self.loop.call_later(REQUEST_MAX_S, self.transport.abort)
+        self._due_s = self.loop.time() + REQUEST_MAX_S
+        if self._watch is None:  # else it looks again when it is through: one timer for many
+            self._watch = self.loop.call_at(self._due_s, self._look)
 
-    def _arrived(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
+    def _look(self) -> None:
+        self._watch = None
+        if self._due_s is None:
+            return
+        if self.loop.time() >= self._due_s:
+            self.transport.abort()
+        else:
+            self._watch = self.loop.call_at(self._due_s, self._look)
 
     def on_message_begin(self) -> None:
         self._head_bytes = 0
@@ -196,6 +203,7 @@ class _GatheringTransport:
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
         self._loop = loop
+        self.is_closing = transport.is_closing  # asked with every answer
         self._gathered: list[bytes] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -214,5 +222,5 @@ class _GatheringTransport:
 
     def _send(self) -> None:
         gathered, self._gathered = self._gathered, []
-        if gathered and not self._transport.is_closing():
+        if gathered and not self.is_closing():
             self._transport.writelines(gathered)
