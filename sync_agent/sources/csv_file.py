@@ -19,11 +19,12 @@ import io
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, compress, islice, repeat
+from operator import itemgetter
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from sync_agent.errors import InputError
 from sync_agent.inventory.record import Record, RecordDiagnostic
@@ -34,6 +35,7 @@ FIELD_CHARS_MAX = 32_768
 BLOCK_BYTES = 262_144
 COLUMNS_MAX = 1_000
 FAULTS_MAX = 1_000
+ROWS_AT_ONCE = 4_096
 
 SEPARATORS = ",;\t|"
 
@@ -47,7 +49,7 @@ class CsvFile:
     """One file while it is read; ``scope`` is the kind of its records.
 
     ``columns`` and ``faults`` fill up as ``records`` are taken. ``may_be_odd`` tells that rows have
-    to be looked at one by one: some line was no text, or a cell may be too long.
+    to be looked at one by one: some line may be no text, or is long.
     """
 
     path: Path
@@ -68,39 +70,57 @@ class CsvFile:
         """
         with self.path.open("rb") as file:
             self.digest.update(f"{self.path.name}\n".encode())
-            yield from self._rows(file)
+            yield from self._records(file)
 
-    def _rows(self, file: BinaryIO) -> Iterator[Record]:
+    def _records(self, file: BinaryIO) -> Iterator[Record]:
         lines = self._lines(file)
         first_line = next(lines, "")
         reader = csv.reader(
             chain((first_line,), lines), strict=True, delimiter=_separator(first_line)
         )
-        columns, scope, place = self._read_header(reader), self.scope, f"{self.path.name}:"
-        has_unnamed, width, leader = "" in columns, len(columns), columns[0]
-        first = reader.line_num + 1
-        while True:
-            try:
-                for cells in reader:
-                    line, first = first, reader.line_num + 1
-                    if len(cells) != width or self.may_be_odd:
-                        fault = self._row_fault(cells, width, line, first - 1)
-                        if fault:
-                            self._fault(line, *fault)
-                            continue
-                        if not cells:
-                            continue
-                    attributes = dict(zip(columns, map(str.strip, cells)))  # noqa: B905 - of one width
-                    if not attributes[leader] and not any(attributes.values()):
-                        continue
-                    if has_unnamed:
-                        del attributes[""]
-                    number = str(line)
-                    yield Record(scope, number, attributes, place + number)
-                return
-            except csv.Error as error:
-                self._fault(first, f"is no CSV: {error}", "check its quotes")
-                first = reader.line_num + 1
+        columns = self._read_header(reader)
+        while rows := _Rows.read(reader):
+            yield from self._records_of(columns, *self._sound(rows, len(columns)))
+            match rows.broken:
+                case None:
+                    pass
+                case csv.Error() as error:
+                    self._fault(rows.end + 1, f"is no CSV: {error}", "check its quotes")
+                case error:
+                    raise error
+
+    def _sound(self, rows: _Rows, width: int) -> tuple[list[list[str]], Sequence[int]]:
+        """Return the rows that can be used, and their lines; note what is wrong with the others."""
+        firsts = rows.firsts()
+        # Mostly each row is one line, and no line is so long that a cell could be too long.
+        is_plain = isinstance(firsts, range) and not self.may_be_odd
+        if is_plain and set(map(len, rows.cells)) <= {width}:
+            return rows.cells, firsts
+        sound: list[tuple[list[str], int]] = []
+        for cells, first, last in zip(rows.cells, firsts, rows.lasts, strict=True):
+            fault = self._row_fault(cells, width, first, last)
+            if fault:
+                self._fault(first, *fault)
+            elif cells:
+                sound.append((cells, first))
+        return [cells for cells, _ in sound], [first for _, first in sound]
+
+    def _records_of(
+        self, columns: Sequence[str], rows: Sequence[Sequence[str]], lines: Sequence[int]
+    ) -> Iterator[Record]:
+        """Return the records of sound rows, without those whose cells are all empty."""
+        # Each row has a cell of every column; to have zip see to it would cost a third more.
+        attributes = [dict(zip(columns, map(str.strip, row))) for row in rows]  # noqa: B905
+        if not all(map(itemgetter(columns[0]), attributes)):
+            filled = [any(row.values()) for row in attributes]
+            attributes, lines = list(compress(attributes, filled)), list(compress(lines, filled))
+        if "" in columns:
+            for row in attributes:
+                del row[""]
+        numbers = list(map(str, lines))
+        place = f"{self.path.name}:"
+        places = [place + number for number in numbers]
+        return map(Record, repeat(self.scope), numbers, attributes, places)
 
     def _read_header(self, reader: Iterator[list[str]]) -> tuple[str, ...]:
         """Return the name of each column, "" where it has none."""
@@ -159,8 +179,7 @@ class CsvFile:
             if text and longest < LINE_BYTES_MAX - 1 and block.endswith(b"\n"):
                 self.digest.update(block)
                 number += block.count(b"\n")
-                # A cell is no longer than its line, unless quotes hold several lines together.
-                self.may_be_odd |= longest > _SURELY_SHORT or b'"' in block
+                self.may_be_odd |= longest > _SURELY_SHORT
                 yield from io.StringIO(text, newline="\n")
             else:
                 file.seek(-len(block), os.SEEK_CUR)
@@ -199,6 +218,55 @@ class CsvFile:
             place=str(self.path),
             remedy="check that it is UTF-8 CSV, and its quotes",
         )
+
+
+class _Reader(Protocol):
+    """What ``csv.reader`` gives: rows, and the line the last of them ended on."""
+
+    @property
+    def line_num(self) -> int: ...
+    def __iter__(self) -> Iterator[list[str]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Some rows in a go, the line each ends on, and what kept more from being read.
+
+    They were read behind line ``start``. It is true unless the file is at its end.
+    """
+
+    start: int
+    cells: list[list[str]]
+    lasts: list[int]
+    broken: Exception | None
+
+    def __bool__(self) -> bool:
+        return bool(self.cells) or self.broken is not None
+
+    @classmethod
+    def read(cls, reader: _Reader) -> _Rows:
+        """Read what comes next; what comes before a fault is not lost."""
+        start, broken = reader.line_num, None
+        cells: list[list[str]] = []
+        lasts: list[int] = []
+        try:
+            for row in islice(reader, ROWS_AT_ONCE):
+                cells.append(row)
+                lasts.append(reader.line_num)
+        except (csv.Error, InputError, OSError) as error:
+            broken = error
+        return cls(start, cells, lasts, broken)
+
+    @property
+    def end(self) -> int:
+        """Return the line the last of them ends on."""
+        return self.lasts[-1] if self.lasts else self.start
+
+    def firsts(self) -> Sequence[int]:
+        """Return the line each row begins on, as a range if each has just one line."""
+        if self.end == self.start + len(self.lasts):
+            return range(self.start + 1, self.end + 1)
+        return [self.start + 1, *(last + 1 for last in self.lasts[:-1])]
 
 
 def _separator(header: str) -> str:
