@@ -8,10 +8,9 @@ are taken one by one, which finds out what is wrong with which.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import NamedTuple
 
 from sync_agent.inventory.conversion import as_text, fits_as_text
 from sync_agent.inventory.record import Record
@@ -21,50 +20,79 @@ from sync_agent.twins.twin import JsonValue
 Convert = Callable[[JsonValue], JsonValue]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Alike:
-    """What records that were converted together have in common: what holds for one holds for all.
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Values of records that all have all of them: each row in the order of ``names``.
 
-    Each has a value of every name, and at most ``chars_max`` characters of text in all of them.
+    No row has more than ``chars_max`` characters of text.
     """
 
     names: tuple[str, ...]
+    rows: list[tuple[JsonValue, ...]]
     chars_max: int
 
 
-class AlikeRows(NamedTuple):
-    """Values of records that are alike, each row in the order of their names."""
+class ScopeRecords:
+    """The records of one scope, and their cells column by column."""
 
-    alike: Alike
-    rows: list[tuple[JsonValue, ...]]
+    def __init__(self, records: Sequence[Record], likely: Iterable[str] = ()) -> None:
+        """Prepare; ``likely`` are the columns that will be asked for.
 
+        Those with a text in the first record are taken with the first that is asked for: to go
+        through a hundred thousand records again for each would be to wait for memory.
+        """
+        self.records = records
+        self._likely = tuple(likely)
+        self._cells: dict[str, Sequence[str] | None] = {}
 
-def texts_by_column(
-    records: Sequence[Record], templates: Sequence[Template]
-) -> list[Sequence[str]] | None:
-    """Return for each template the text every record gives.
+    def cells(self, columns: Sequence[str]) -> list[Sequence[str]] | None:
+        """Return the cells of each column, None unless there are records and all are texts."""
+        if not self.records:
+            return None
+        first = self.records[0].attributes
+        if any(type(first.get(column)) is not str for column in columns):
+            return None
+        wanted = dict.fromkeys((*columns, *self._likely))
+        self._take([c for c in wanted if c not in self._cells and type(first.get(c)) is str])
+        found = [self._cells[column] for column in columns]
+        texts = [cells for cells in found if cells is not None]
+        return texts if len(texts) == len(found) else None
 
-    None if they have to be looked at one by one: a template is more than a column, or a cell is
-    empty or no text.
-    """
-    columns = [template.column for template in templates]
-    named = [column for column in columns if column is not None]
-    cells = _cells(records, named) if len(named) == len(columns) else None
-    if cells is None or any("" in column for column in cells):
-        return None
-    return cells
+    def texts(self, templates: Sequence[Template]) -> list[Sequence[str]] | None:
+        """Return for each template the text every record gives.
+
+        None if they have to be looked at one by one: a template is more than a column, or a cell is
+        empty or no text.
+        """
+        columns = [template.column for template in templates]
+        named = [column for column in columns if column is not None]
+        cells = self.cells(named) if len(named) == len(columns) else None
+        return None if cells is None or any("" in column for column in cells) else cells
+
+    def _take(self, columns: Sequence[str]) -> None:
+        if not columns:
+            return
+        rows = [record.attributes for record in self.records]
+        cells: Iterable[Sequence[JsonValue]]
+        try:
+            taken = list(map(itemgetter(*columns), rows))
+            cells = [taken] if len(columns) == 1 else zip(*taken, strict=True)
+        except KeyError:
+            cells = [[row.get(column) for row in rows] for column in columns]
+        for column, of_column in zip(columns, cells, strict=True):
+            self._cells[column] = of_column if set(map(type, of_column)) <= {str} else None
 
 
 def values_by_column(
-    records: Sequence[Record], plain: Sequence[tuple[str, str, Convert]]
-) -> AlikeRows | list[dict[str, JsonValue]] | None:
+    records: ScopeRecords, plain: Sequence[tuple[str, str, Convert]]
+) -> Rows | list[dict[str, JsonValue]] | None:
     """Return the values of each record, by name where not all records have all of them.
 
     ``plain`` says which column becomes which name, and how its cells are converted; an empty cell
     is no value. None if the records have to be looked at one by one.
     """
     columns: list[Sequence[JsonValue]] = []
-    cells = _cells(records, [column for column, _, _ in plain])
+    cells = records.cells([column for column, _, _ in plain])
     if cells is None:
         return None
     longest = [max(map(len, column), default=0) for column in cells]
@@ -78,24 +106,7 @@ def values_by_column(
     if any(None in column for column in columns):
         pairs = (zip(names, row, strict=True) for row in rows)
         return [{name: v for name, v in row if v is not None} for row in pairs]
-    return AlikeRows(Alike(names, sum(longest)), list(rows))
-
-
-def _cells(records: Sequence[Record], columns: Sequence[str]) -> list[Sequence[str]] | None:
-    """Return the cells of each column, None unless all are texts.
-
-    All of a record's cells are taken at once: going through a hundred thousand records again for
-    each column would wait for memory.
-    """
-    if not records:
-        return [() for _ in columns]
-    rows = [record.attributes for record in records]
-    try:
-        taken = list(map(itemgetter(*columns), rows))
-    except KeyError:
-        return None
-    cells: list[Sequence[str]] = [taken] if len(columns) == 1 else list(zip(*taken, strict=True))
-    return cells if all(set(map(type, column)) <= {str} for column in cells) else None
+    return Rows(names, list(rows), sum(longest))
 
 
 def _converted(cells: Sequence[str], convert: Convert, longest: int) -> Sequence[JsonValue]:

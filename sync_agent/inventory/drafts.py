@@ -10,20 +10,13 @@ a property as it stands needs one lookup and one conversion.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 
 import msgspec
 
 from sync_agent.dtdl.registry import ModelRegistry
-from sync_agent.inventory.columns import (
-    Alike,
-    AlikeRows,
-    Convert,
-    texts_by_column,
-    values_by_column,
-)
+from sync_agent.inventory.columns import Convert, Rows, ScopeRecords, values_by_column
 from sync_agent.inventory.conversion import converter
 from sync_agent.inventory.desired import Ownership
 from sync_agent.inventory.record import Record, RecordDiagnostic
@@ -57,27 +50,16 @@ class Draft(msgspec.Struct, gc=False):
     """An element of one source; ``places`` are its records, ``said`` where later values are from.
 
     ``values`` are by dotted name; those that ``said`` does not list are from the first place.
-    ``rules`` are those whose records describe it, the first of them first. As long as no further
-    record speaks of it, ``row`` may have its values in the order of the names ``alike`` has.
+    ``rules`` are those whose records describe it, the first of them first.
     """
 
     id: str
     rules: tuple[CompiledRule, ...]
     places: tuple[str, ...]
-    row: tuple[JsonValue, ...] = ()
-    alike: Alike | None = None
+    values: dict[str, JsonValue] = msgspec.field(default_factory=dict)
     said: dict[str, str] | None = None
     observed: dict[str, JsonValue] | None = None
     aliases: tuple[str, ...] = ()
-    noted: dict[str, JsonValue] | None = None
-
-    @property
-    def values(self) -> dict[str, JsonValue]:
-        """Return its values, to which more may be added."""
-        if self.noted is None:
-            names = self.alike.names if self.alike else ()
-            self.noted = dict(zip(names, self.row, strict=True))
-        return self.noted
 
     @property
     def model(self) -> str:
@@ -97,6 +79,26 @@ class Draft(msgspec.Struct, gc=False):
     def precedence(self, name: str) -> int:
         """Return how much say its source has in a property."""
         return next(rule.by_name[name][0].precedence for rule in self.rules if name in rule.by_name)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Elements of one rule, each described by one record that has all values.
+
+    What holds for one of them holds for all, so they are drafts of their own only where need be.
+    """
+
+    rule: CompiledRule
+    ids: Sequence[str]
+    records: Sequence[Record]
+    rows: Rows
+
+    def drafts(self) -> Iterator[Draft]:
+        """Yield them one by one."""
+        rules = (self.rule,)
+        for id_, record, row in zip(self.ids, self.records, self.rows.rows, strict=True):
+            values = dict(zip(self.rows.names, row, strict=True))
+            yield Draft(id_, rules, (record.place,), values)
 
 
 def compile_rule(rule: TwinRule, mapping: Mapping, registry: ModelRegistry) -> CompiledRule:
@@ -130,48 +132,59 @@ class DraftMaker:
     def __init__(self, mapping: Mapping, registry: ModelRegistry) -> None:
         """Begin without any record."""
         self.rules = tuple(compile_rule(rule, mapping, registry) for rule in mapping.twins)
-        self.drafts: dict[str, Draft] = {}
+        self.batches: list[Batch] = []
+        self.singles: dict[str, Draft] = {}
+        self._in_batches: set[str] = set()
         self.held: set[str] = set()
         self.diagnostics = [fault for rule in self.rules for fault in rule.faults]
         self.gaps: dict[str, str] = {}
 
-    def add(self, compiled: CompiledRule, records: Sequence[Record]) -> None:
+    @property
+    def drafts(self) -> dict[str, Draft]:
+        """Return all drafts one by one; from then on there are no batches."""
+        for batch in self.batches:
+            self.singles.update((draft.id, draft) for draft in batch.drafts())
+        self.batches.clear()
+        self._in_batches.clear()
+        return self.singles
+
+    def add(self, compiled: CompiledRule, records: ScopeRecords) -> None:
         """Gather what the records of a rule's scope say."""
         if not self._add_columns(compiled, records):
-            self._add_records(compiled, records)
+            self._add_records(compiled, records.records)
 
-    def _add_columns(self, compiled: CompiledRule, records: Sequence[Record]) -> bool:
+    def _add_columns(self, compiled: CompiledRule, records: ScopeRecords) -> bool:
         """Make all drafts of a rule at once, or none where its records may be unusual."""
-        rule, drafts = compiled.rule, self.drafts
+        rule = compiled.rule
         if rule.when or rule.aliases or compiled.others or compiled.faults or not compiled.plain:
             return False
-        texts = texts_by_column(records, [rule.id])
+        texts = records.texts([rule.id])
         if texts is None:
             return False
         (ids,) = texts
         known = set(ids)
-        if len(known) < len(ids) or not drafts.keys().isdisjoint(known):
+        if len(known) < len(ids) or not self._in_batches.isdisjoint(known):
+            return False
+        if not self.singles.keys().isdisjoint(known):
             return False
         if not all(map(str.isprintable, ids)) or max(map(len, ids), default=0) > ID_CHARS_MAX:
             return False
         found = values_by_column(records, compiled.plain)
         if found is None:
             return False
-        rules = (compiled,)
-        if isinstance(found, AlikeRows):
-            places = zip([record.place for record in records])  # each in a tuple of its own
-            made = map(Draft, ids, repeat(rules), places, found.rows, repeat(found.alike))
-            drafts.update(zip(ids, made, strict=True))
+        if isinstance(found, Rows):
+            self.batches.append(Batch(compiled, ids, records.records, found))
+            self._in_batches |= known
         else:
-            for id_, record, values in zip(ids, records, found, strict=True):
-                drafts[id_] = Draft(id_, rules, (record.place,), noted=values)
+            for id_, record, values in zip(ids, records.records, found, strict=True):
+                self.singles[id_] = Draft(id_, (compiled,), (record.place,), values)
         return True
 
     def _add_records(self, compiled: CompiledRule, records: Iterable[Record]) -> None:
         rule = compiled.rule
         conditions = rule.when
         id_of = rule.id.filler()
-        drafts = self.drafts
+        drafts = self.singles
         for record in records:
             attributes = record.attributes
             if conditions and not all(c.holds(attributes) for c in conditions):
@@ -181,8 +194,8 @@ class DraftMaker:
                 self._without_id(rule, record)
             elif compiled.faults:
                 self.held.add(id_)
-            elif (draft := drafts.get(id_)) is not None:
-                self._join(draft, compiled, record)
+            elif id_ in drafts or id_ in self._in_batches:
+                self._join(self.drafts[id_], compiled, record)
             else:
                 draft = drafts[id_] = Draft(id_, (compiled,), (record.place,))
                 if len(id_) > ID_CHARS_MAX or not id_.isprintable():
@@ -223,8 +236,6 @@ class DraftMaker:
         else:
             message = ""
         draft.places = (*draft.places, record.place)
-        values = draft.values
-        draft.alike = None
         if message:
             remedy = (
                 "keep one of them, or set merge = true where several records describe one element"
@@ -238,7 +249,7 @@ class DraftMaker:
             value = self._value(record, draft.id, prop, convert)
             if value is None:
                 continue
-            before = values.get(name)
+            before = draft.values.get(name)
             if prop.ownership is Ownership.OBSERVED or before is None:
                 _note(draft, prop, name, value)
                 draft.said = {**(draft.said or {}), name: record.place}

@@ -22,7 +22,7 @@ import msgspec
 from sync_agent.dtdl.elements import Component, EnumSchema, Primitive
 from sync_agent.dtdl.elements import Relationship as RelationshipElement
 from sync_agent.dtdl.registry import ModelRegistry
-from sync_agent.inventory.columns import texts_by_column
+from sync_agent.inventory.columns import ScopeRecords
 from sync_agent.inventory.containment import circles
 from sync_agent.inventory.conversion import convert
 from sync_agent.inventory.owner import Owner
@@ -88,17 +88,17 @@ class EdgeMaker:
         self.diagnostics: list[RecordDiagnostic] = []
         self.gaps: dict[str, str] = {}
 
-    def add(self, rule: RelationshipRule, rules: Rules, records: Sequence[Record]) -> None:
+    def add(self, rule: RelationshipRule, rules: Rules, records: ScopeRecords) -> None:
         """Make the edges the records of a rule's scope stand for."""
         if not self._add_columns(rule, rules, records):
-            self._add_records(rule, rules, records)
+            self._add_records(rule, rules, records.records)
 
-    def _add_columns(self, rule: RelationshipRule, rules: Rules, records: Sequence[Record]) -> bool:
+    def _add_columns(self, rule: RelationshipRule, rules: Rules, records: ScopeRecords) -> bool:
         """Make all edges of a rule at once, or none where its records may be unusual."""
         templates = (rule.source, rule.target, rule.id or rule.target)
-        if rule.when or rule.properties or self._elements.ids or not records:
+        if rule.when or rule.properties or self._elements.ids:
             return False
-        texts = texts_by_column(records, templates)
+        texts = records.texts(templates)
         if texts is None:
             return False
         sources, targets, names = texts
@@ -114,7 +114,7 @@ class EdgeMaker:
         except KeyError:
             return False
         keys = list(zip(sources, ids, strict=True))
-        places = [record.place for record in records]
+        places = [record.place for record in records.records]
         made = map(Relationship, ids, sources, repeat(rule.name), targets, repeat({}))
         edges = dict(zip(keys, zip(made, places, repeat(rule.containment)), strict=True))
         if len(edges) < len(keys) or not self._edges.keys().isdisjoint(edges):

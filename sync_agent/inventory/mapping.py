@@ -17,9 +17,9 @@ from sync_agent.dtdl.elements import Relationship as RelationshipElement
 from sync_agent.dtdl.registry import ModelRegistry
 from sync_agent.dtdl.values import check_twin
 from sync_agent.errors import InputError
-from sync_agent.inventory.columns import Alike
+from sync_agent.inventory.columns import ScopeRecords
 from sync_agent.inventory.desired import DesiredGraph, Ownership
-from sync_agent.inventory.drafts import Draft, DraftMaker
+from sync_agent.inventory.drafts import Batch, Draft, DraftMaker
 from sync_agent.inventory.edges import ADVISED_PATH, EdgeMaker, Elements, bears_advised
 from sync_agent.inventory.gone import gone_elements, gone_relationships
 from sync_agent.inventory.merging import Element, Merged, merge
@@ -94,7 +94,7 @@ def map_sources(readings: Sequence[Reading], registry: ModelRegistry) -> MappedG
         InputError: the mappings name different owners.
     """
     owner = _one_owner(readings)
-    by_scope = [_by_scope(reading.records) for reading in readings]
+    by_scope = [_by_scope(reading) for reading in readings]
     makers = [DraftMaker(reading.mapping, registry) for reading in readings]
     for maker, records in zip(makers, by_scope, strict=True):
         for rule in maker.rules:
@@ -189,36 +189,51 @@ class _TwinMaker:
 
     def make(self) -> None:
         """Make all twins."""
-        held, twins = self.held, self.twins
+        for batch in self._merged.batches:
+            self._make_batch(batch)
+        for element in self._merged.elements.values():
+            self._make(element)
+
+    def _make_batch(self, batch: Batch) -> None:
+        """Make the twins of elements that are alike: if the first is sound, so are the others."""
+        first = next(batch.drafts())
+        self._make(first)
+        if (
+            first.id in self.held
+            or not self._is_simple(first)
+            or batch.rows.chars_max > _SURELY_SMALL
+        ):
+            for draft in batch.drafts():
+                self._make(draft)
+            return
+        model, names = first.model, batch.rows.names
+        common, twins = self._common[model], self.twins
         nothing: Document = {}
-        sound: dict[Alike, tuple[str, Document]] = {}
-        for id_, element in self._merged.elements.items():
-            if id_ in held:
-                continue
-            alike = element.alike
-            if alike is not None and alike in sound:  # what holds for the first of them holds here
-                model, common = sound[alike]
-                properties = common.copy()
-                properties.update(zip(alike.names, element.row))  # noqa: B905 - a row has all
-                twins[id_] = Twin(id_, model, properties, "", nothing)
-                continue
-            twin = self._twin(element)
-            if id_ in held:
-                continue
-            twins[id_] = twin
-            if alike is not None and alike.chars_max <= _SURELY_SMALL and self._is_simple(element):
-                sound[alike] = (element.model, self._common[element.model])
-            if observed := element.observed:
-                self.observed[id_] = {tuple(n.split(".")): v for n, v in observed.items()}
+        for id_, row in zip(batch.ids, batch.rows.rows, strict=True):
+            properties = common.copy()
+            properties.update(zip(names, row))  # noqa: B905 - a row has all, to ask costs a third
+            twins[id_] = Twin(id_, model, properties, "", nothing)
+        for id_ in self.held:
+            twins.pop(id_, None)
+
+    def _make(self, element: Draft | Element) -> None:
+        id_ = element.id
+        if id_ in self.held or id_ in self.twins:
+            return
+        twin = self._twin(element)
+        if id_ in self.held:
+            return
+        self.twins[id_] = twin
+        if observed := element.observed:
+            self.observed[id_] = {tuple(n.split(".")): v for n, v in observed.items()}
 
     def as_elements(self, unread: _Unread) -> Elements:
         """Return what relationships need to know."""
-        elements = self._merged.elements
         return Elements(
             twins=self.twins,
             ids=self._merged.ids,
             held=frozenset(self.held),
-            places=lambda id_: elements[id_].places if id_ in elements else (),
+            places=self._merged.places,
             unread=unread.of_any,
         )
 
@@ -286,11 +301,16 @@ def _one_owner(readings: Sequence[Reading]) -> Owner:
     return owner
 
 
-def _by_scope(records: Iterable[Record]) -> dict[str, list[Record]]:
-    by_scope: dict[str, list[Record]] = defaultdict(list)
-    for record in records:
-        by_scope[record.kind].append(record)
-    return by_scope
+def _by_scope(reading: Reading) -> dict[str, ScopeRecords]:
+    """Return the records of each scope of a mapping."""
+    records: dict[str, list[Record]] = {scope: [] for scope in reading.mapping.scopes}
+    columns: dict[str, list[str]] = defaultdict(list)
+    for record in reading.records:
+        if record.kind in records:
+            records[record.kind].append(record)
+    for scope, column, _ in reading.mapping.columns():
+        columns[scope].append(column)
+    return {scope: ScopeRecords(found, columns[scope]) for scope, found in records.items()}
 
 
 def _without(twins: dict[str, Twin], held: frozenset[str]) -> dict[str, Twin]:

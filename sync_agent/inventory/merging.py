@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from sync_agent.dtdl.registry import ModelRegistry
-from sync_agent.inventory.drafts import Draft, DraftMaker
+from sync_agent.inventory.drafts import Batch, Draft, DraftMaker
 from sync_agent.inventory.record import RecordDiagnostic
 from sync_agent.twins.twin import JsonValue
 
@@ -35,8 +35,6 @@ class Element(msgspec.Struct, gc=False):
     id: str
     model: str
     drafts: Sequence[Draft]
-    alike: None = None
-    row: tuple[()] = ()
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -77,12 +75,23 @@ class Element(msgspec.Struct, gc=False):
 
 @dataclass(slots=True)
 class Merged:
-    """All elements, the id behind every name, and what could not be joined."""
+    """All elements, the id behind every name, and what could not be joined.
 
+    Those in ``batches`` are on their own and alike; ``elements`` has the others.
+    """
+
+    batches: Sequence[Batch] = ()
     elements: dict[str, Draft | Element] = field(default_factory=dict)
     ids: dict[str, str] = field(default_factory=dict)
     held: set[str] = field(default_factory=set)
     diagnostics: list[RecordDiagnostic] = field(default_factory=list)
+
+    def places(self, id_: str) -> tuple[str, ...]:
+        """Return where the records of an element stand, nothing if there is no such element."""
+        for batch in self.batches:
+            self.elements.update((draft.id, draft) for draft in batch.drafts())
+        self.batches = ()
+        return self.elements[id_].places if id_ in self.elements else ()
 
 
 def merge(
@@ -96,9 +105,10 @@ def merge(
     whole.
     """
     merged = Merged(held={id_ for maker in makers for id_ in maker.held})
-    named = any(draft.aliases for maker in makers for draft in maker.drafts.values())
+    named = any(draft.aliases for maker in makers for draft in maker.singles.values())
     if len(makers) == 1 and not named:
-        merged.elements.update(makers[0].drafts)
+        merged.batches = tuple(makers[0].batches)
+        merged.elements.update(makers[0].singles)
         return merged
     aliased = any(rule.rule.aliases for maker in makers for rule in maker.rules)
     for group in _groups(makers):

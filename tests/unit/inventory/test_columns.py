@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync_agent.dtdl.elements import Primitive
-from sync_agent.inventory.columns import AlikeRows, values_by_column
+from sync_agent.inventory.columns import Rows, ScopeRecords, values_by_column
 from sync_agent.inventory.conversion import converter
 from sync_agent.inventory.record import Record
 from tests.small_network import ROUTERS, mapped, records
@@ -37,20 +37,19 @@ def test_a_column_converts_as_its_cells_do(cells: list[tuple[str, str]]) -> None
     try:
         expected = one_by_one(given)
     except ValueError:
-        assert values_by_column(given, PLAIN) is None
+        assert values_by_column(ScopeRecords(given), PLAIN) is None
     else:
-        found = values_by_column(given, PLAIN)
-        if isinstance(found, AlikeRows):
-            names, chars_max = found.alike.names, found.alike.chars_max
+        found = values_by_column(ScopeRecords(given), PLAIN)
+        if isinstance(found, Rows):
             texts = [value for row in found.rows for value in row if isinstance(value, str)]
-            assert all(len(text) <= chars_max for text in texts)
-            found = [dict(zip(names, row, strict=True)) for row in found.rows]
-        assert found == expected
+            assert all(len(text) <= found.chars_max for text in texts)
+            found = [dict(zip(found.names, row, strict=True)) for row in found.rows]
+        assert found == (expected or None)
 
 
 @pytest.mark.parametrize("cell", [True, 1, 1.0, None, ["a"], {"a": 1}])
 def test_what_is_no_text_is_left_to_the_records_one_by_one(cell: object) -> None:
-    assert values_by_column(rows(("a", "1"), ("b", cell)), PLAIN) is None
+    assert values_by_column(ScopeRecords(rows(("a", "1"), ("b", cell))), PLAIN) is None
 
 
 def test_a_faulty_record_among_sound_ones_is_told_with_its_place_and_the_others_are_made() -> None:
