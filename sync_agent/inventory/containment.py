@@ -32,7 +32,9 @@ def circles(edges: Iterable[tuple[Key, str]]) -> tuple[tuple[Key, ...], ...]:
 
 
 def _peeled(edges: list[tuple[Key, str]]) -> list[tuple[Key, str]]:
-    """Leave out edges into elements that are in nothing: mostly all of them, layer by layer."""
+    """Leave out edges of what contains nothing and into what is in nothing: mostly all of them."""
+    outer = {target for _, target in edges}
+    edges = [edge for edge in edges if edge[0][0] in outer]
     for _ in range(PEELINGS_MAX):
         inner = {key[0] for key, _ in edges}
         left = [edge for edge in edges if edge[1] in inner]

@@ -77,7 +77,9 @@ class EdgeMaker:
         self._owner = owner
         self._registry = registry
         self._elements = elements
-        self._edges: dict[Key, tuple[Relationship, str, bool]] = {}
+        self._places: dict[Key, str] = {}
+        self._batches: list[tuple[list[Key], Sequence[Record]]] = []
+        self._inside: list[tuple[Key, str]] = []
         self._declared: dict[tuple[str, str, str], RelationshipElement | None] = {}
         self._allowed: dict[tuple[str, str], bool] = {}
         self._waiting: list[_Asked] = []
@@ -114,12 +116,14 @@ class EdgeMaker:
         except KeyError:
             return False
         keys = list(zip(sources, ids, strict=True))
-        places = [record.place for record in records.records]
         made = map(Relationship, ids, sources, repeat(rule.name), targets, repeat({}))
-        edges = dict(zip(keys, zip(made, places, repeat(rule.containment)), strict=True))
-        if len(edges) < len(keys) or not self._edges.keys().isdisjoint(edges):
+        edges = dict(zip(keys, made, strict=True))
+        if len(edges) < len(keys) or not self.relationships.keys().isdisjoint(edges):
             return False
-        self._edges.update(edges)
+        self.relationships.update(edges)
+        self._batches.append((keys, records.records))
+        if rule.containment:
+            self._inside += zip(keys, targets, strict=True)
         return True
 
     def _let_be(
@@ -185,7 +189,6 @@ class EdgeMaker:
         self._waiting.clear()
         self._refuse_circles()
         unsound, held = self.held, self.held_twins
-        self.relationships = {key: edge for key, (edge, _, _) in self._edges.items()}
         if unsound or held:
             self.relationships = {
                 key: edge
@@ -250,8 +253,13 @@ class EdgeMaker:
         edge = Relationship(key[1], key[0], rule.name, asked.target, properties)
         if fault := self._fault_of(edge, definition, target_model):
             self._fault(record.place, key, *fault)
-        known, place, _ = self._edges.setdefault(key, (edge, record.place, rule.containment))
-        if known is not edge and known != edge:
+        known = self.relationships.setdefault(key, edge)
+        if known is edge:
+            self._places[key] = record.place
+            if rule.containment:
+                self._inside.append((key, edge.target))
+        elif known != edge:
+            place = self._place_of(key)
             message = f"{rule.name} from {key[0]} ({key[1]}) is different at {place}"
             self._fault(record.place, key, message, "keep one of them, or give the rule an id")
 
@@ -290,22 +298,24 @@ class EdgeMaker:
         return content.target if isinstance(content, RelationshipElement) else ""
 
     def _refuse_circles(self) -> None:
-        outer = {edge.target for edge, _, contains in self._edges.values() if contains}
-        inside = [
-            (key, edge.target)
-            for key, (edge, _, contains) in self._edges.items()
-            if contains and key[0] in outer  # mostly few are: what contains nothing is in no circle
-        ]
-        for keys in circles(inside):
+        for keys in circles(self._inside):
             names = " in ".join(key[0] for key in keys[:NAMES_SHOWN])
             more = " in ..." if len(keys) > NAMES_SHOWN else f" in {keys[0][0]}"
             for key in keys:
-                edge, place, _ = self._edges[key]
+                edge = self.relationships[key]
                 message = (
                     f"{edge.name} from {edge.source} to {edge.target} is part of a circle:"
                     f" {names}{more}"
                 )
-                self._fault(place, key, message, "correct one of them: nothing is inside itself")
+                remedy = "correct one of them: nothing is inside itself"
+                self._fault(self._place_of(key), key, message, remedy)
+
+    def _place_of(self, key: Key) -> str:
+        """Return where the record of an edge stands."""
+        for keys, records in self._batches:
+            self._places.update(zip(keys, (record.place for record in records), strict=True))
+        self._batches.clear()
+        return self._places[key]
 
     def _declaration(
         self, rule: RelationshipRule, rules: Rules, model: str
