@@ -3,7 +3,7 @@
 The records are sites and routers as CSV; one in a hundred differs from the twins there are. Both
 load both sides from the same: the files, and the documents of the twins. Ours maps the files
 against the models, as a pass does it; DiffSync makes its typed objects. Then both compare. Both are
-timed by the clock and by the processor, of which other work on the machine takes none away.
+timed by the clock and by the processor, and the least of some runs counts.
 RECONCILE_RECORDS and RECONCILE_ELEMENTS scale the runs.
 """
 
@@ -15,7 +15,7 @@ import gc
 import os
 import resource
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ RECORDS = int(os.environ.get("RECONCILE_RECORDS", "100000"))
 ELEMENTS = int(os.environ.get("RECONCILE_ELEMENTS", "1000000"))
 CHANGED = 100  # one in so many
 SITES = 1_000
+RUNS = 5
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(1_800)]
 
@@ -149,28 +150,41 @@ def network_of_twins(twins: Iterable[Document], edges: Iterable[Document]) -> Ne
     return adapter
 
 
+def least(work: Callable[[], int]) -> tuple[float, float, int]:
+    """Return the least time by the clock and by the processor of some runs, and what they gave.
+
+    A busy machine can only add to what something takes.
+    """
+    runs: list[tuple[float, float]] = []
+    for _ in range(RUNS):
+        gc.collect()
+        began, began_cpu = time.perf_counter(), time.process_time()
+        given = work()
+        runs.append((time.perf_counter() - began, time.process_time() - began_cpu))
+    return min(clock for clock, _ in runs), min(cpu for _, cpu in runs), given
+
+
 def test_load_and_diff_beside_diffsync(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     twins, edges = stored(read(folder_of(tmp_path / "before", RECORDS, changed=False)))
     after = folder_of(tmp_path / "after", RECORDS, changed=True)
-    gc.collect()
-    began, began_cpu = time.perf_counter(), time.process_time()
-    observed, desired = TwinGraph(twins, edges), read(after)
-    loaded_s = time.perf_counter() - began
-    with collector_resting():
-        changes = diff(desired.graph, observed)
-    ours_s, ours_cpu_s = time.perf_counter() - began, time.process_time() - began_cpu
-    assert len(changes) == len(range(0, RECORDS - SITES, CHANGED))
-    del desired, observed
-    gc.collect()
-    began, began_cpu = time.perf_counter(), time.process_time()
-    theirs = network_of_twins(twins, edges).diff_to(network_of_files(after))
-    theirs_s, theirs_cpu_s = time.perf_counter() - began, time.process_time() - began_cpu
-    assert theirs.summary()["update"] == len(changes)
+
+    def ours() -> int:
+        observed, desired = TwinGraph(twins, edges), read(after)
+        with collector_resting():
+            return len(diff(desired.graph, observed))
+
+    def theirs() -> int:
+        found = network_of_twins(twins, edges).diff_to(network_of_files(after))
+        return found.summary()["update"]
+
+    ours_s, ours_cpu_s, changes = least(ours)
+    theirs_s, theirs_cpu_s, updates = least(theirs)
+    assert changes == updates == len(range(0, RECORDS - SITES, CHANGED))
     with capsys.disabled():
         print(  # noqa: T201 - the figures are what a benchmark is for
-            f"\n{RECORDS:,} records, 1 in {CHANGED} changed: load {loaded_s:.2f} s, with diff"
-            f" {ours_s:.2f} s; DiffSync {theirs_s:.2f} s, {theirs_s / ours_s:.1f} times"
-            f" ({theirs_cpu_s / ours_cpu_s:.1f} by the processor)"
+            f"\n{RECORDS:,} records, 1 in {CHANGED} changed: load and diff {ours_s:.2f} s,"
+            f" DiffSync {theirs_s:.2f} s, {theirs_s / ours_s:.1f} times"
+            f" ({theirs_cpu_s / ours_cpu_s:.1f} by the processor), the least of {RUNS} runs each"
         )
 
 
