@@ -96,26 +96,31 @@ def values_by_column(
     if cells is None:
         return None
     longest = [max(map(len, column), default=0) for column in cells]
+    gaps = ["" in column for column in cells]
     try:
-        for column, chars, (_, _, convert) in zip(cells, longest, plain, strict=True):
-            columns.append(_converted(column, convert, chars))
+        for column, chars, gap, (_, _, convert) in zip(cells, longest, gaps, plain, strict=True):
+            columns.append(_converted(column, convert, chars, gap=gap))
     except ValueError:
         return None
     names = tuple(name for _, name, _ in plain)
     rows = zip(*columns, strict=True)
-    if any(None in column for column in columns):
+    if any(gaps):
         pairs = (zip(names, row, strict=True) for row in rows)
         return [{name: v for name, v in row if v is not None} for row in pairs]
     return Rows(names, list(rows), sum(longest))
 
 
-def _converted(cells: Sequence[str], convert: Convert, longest: int) -> Sequence[JsonValue]:
-    """Return texts converted, None where one is empty; ``longest`` is the length of the longest.
+def _converted(
+    cells: Sequence[str], convert: Convert, longest: int, *, gap: bool
+) -> Sequence[JsonValue]:
+    """Return texts converted, None where one is empty.
+
+    ``longest`` is the length of the longest, ``gap`` tells whether one is empty.
 
     Raises:
         ValueError: one cannot be converted.
     """
     if convert is as_text and fits_as_text(cells, longest):
-        return [cell or None for cell in cells] if "" in cells else cells
+        return [cell or None for cell in cells] if gap else cells
     becomes = {cell: convert(cell) if cell else None for cell in set(cells)}
     return [becomes[cell] for cell in cells]

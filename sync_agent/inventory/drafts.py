@@ -145,7 +145,7 @@ class DraftMaker:
         for batch in self.batches:
             self.singles.update((draft.id, draft) for draft in batch.drafts())
         self.batches.clear()
-        self._in_batches.clear()
+        self._in_batches = set()
         return self.singles
 
     def add(self, compiled: CompiledRule, records: ScopeRecords) -> None:
@@ -174,7 +174,7 @@ class DraftMaker:
             return False
         if isinstance(found, Rows):
             self.batches.append(Batch(compiled, ids, records.records, found))
-            self._in_batches |= known
+            self._in_batches = self._in_batches | known if self._in_batches else known
         else:
             for id_, record, values in zip(ids, records.records, found, strict=True):
                 self.singles[id_] = Draft(id_, (compiled,), (record.place,), values)

@@ -207,7 +207,7 @@ class _TwinMaker:
                 self._make(draft)
             return
         model, names = first.model, batch.rows.names
-        common, twins = self._common[model], self.twins
+        common, twins = self._common[model] | dict.fromkeys(names), self.twins
         nothing: Document = {}
         for id_, row in zip(batch.ids, batch.rows.rows, strict=True):
             properties = common.copy()

@@ -19,8 +19,8 @@ from sync_agent.twins.twin import JsonValue
 class Record(msgspec.Struct, frozen=True, gc=False):
     """One record: ``kind`` is the scope it was read in (``links.csv``), ``id`` its id there.
 
-    Files have no ids of their own, so theirs is the line number. ``place`` is where to look when
-    something is wrong with it (``links.csv:17``).
+    Rows of files have none. ``place`` is where to look when something is wrong with it
+    (``links.csv:17``).
     """
 
     kind: str

@@ -22,12 +22,22 @@ from sync_agent.twins.twin import Document, JsonValue, Relationship, Twin
 def diff(desired: DesiredGraph, observed: TwinGraph) -> tuple[Change, ...]:
     """Return the changes, twins before relationships, in order of ids."""
     foreign: set[str] = set()
-    twins = [*_wanted_twins(desired, observed, foreign), *_unwanted_twins(desired, observed)]
-    edges = [*_wanted_edges(desired, observed, foreign), *_unwanted_edges(desired, observed)]
+    twins = list(_wanted_twins(desired, observed, foreign))
+    if observed.twin_count > len(desired.twins) - _missing(twins):
+        twins += _unwanted_twins(desired, observed)
+    edges = list(_wanted_edges(desired, observed, foreign))
+    if foreign or observed.relationship_count > len(desired.relationships) - _missing(edges):
+        edges += _unwanted_edges(desired, observed)
     return (
         *sorted(twins, key=lambda change: change.element),
         *sorted(edges, key=lambda change: (change.element, change.action is Action.CREATE)),
     )
+
+
+def _missing(changes: Iterable[Change]) -> int:
+    """Return how many of what is wanted are not there; an edge that has to move is."""
+    actions = [change.action for change in changes]
+    return actions.count(Action.CREATE) - actions.count(Action.DELETE)
 
 
 def foreign_twins(desired: DesiredGraph, observed: TwinGraph) -> tuple[str, ...]:
@@ -163,8 +173,6 @@ def _wanted_twins(
 
 
 def _unwanted_twins(desired: DesiredGraph, observed: TwinGraph) -> Iterator[Change]:
-    if observed.twin_ids <= desired.twins.keys():  # mostly so, and told without a set of its own
-        return
     for id_ in observed.twin_ids - desired.twins.keys() - desired.held:
         document = observed.twin(id_)
         if document is not None and desired.owner.owns_twin(document):
@@ -193,8 +201,6 @@ def _wanted_edges(
 
 
 def _unwanted_edges(desired: DesiredGraph, observed: TwinGraph) -> Iterator[Change]:
-    if observed.relationship_keys <= desired.relationships.keys():
-        return
     unwanted = observed.relationship_keys - desired.relationships.keys()
     for key in unwanted - desired.held_relationships:
         document = observed.relationship(*key)

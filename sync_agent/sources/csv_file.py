@@ -117,10 +117,9 @@ class CsvFile:
         if "" in columns:
             for row in attributes:
                 del row[""]
-        numbers = list(map(str, lines))
-        place = f"{self.path.name}:"
-        places = [place + number for number in numbers]
-        return map(Record, repeat(self.scope), numbers, attributes, places)
+        name = self.path.name
+        places = [f"{name}:{line}" for line in lines]
+        return map(Record, repeat(self.scope), repeat(""), attributes, places)
 
     def _read_header(self, reader: Iterator[list[str]]) -> tuple[str, ...]:
         """Return the name of each column, "" where it has none."""

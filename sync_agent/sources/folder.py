@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import islice
 from os.path import realpath
 from pathlib import Path
 from stat import S_ISREG
@@ -188,14 +189,15 @@ def _read_file(file: _File, folder: Path, most: int) -> _ReadFile:
     stamp = _stamp(file.path)
     records: list[Record] = []
     try:
-        for record in _records(file, folder):
-            records.append(record)
-            if len(records) > most:
-                raise _TooMuchError(
-                    f"has more than {RECORDS_MAX:,} records",
-                    place=str(folder),
-                    remedy="split it into several sources",
-                )
+        found = _records(file, folder)
+        for record in islice(found, most):
+            records.append(record)  # noqa: PERF402 - what came before a fault stays
+        if next(found, None) is not None:
+            raise _TooMuchError(
+                f"has more than {RECORDS_MAX:,} records",
+                place=str(folder),
+                remedy="split it into several sources",
+            )
     except _TooMuchError:
         raise
     except InputError as error:

@@ -91,7 +91,7 @@ class GraphmlFile:
                     )
                 fault = reader.feed(chunk)
                 for line, attributes in reader.taken():
-                    yield Record(self.scope, str(line), attributes, f"{name}:{line}")
+                    yield Record(self.scope, "", attributes, f"{name}:{line}")
                 if fault is not None:
                     self._fault(*fault, "write the file again; it may be cut off")
                 if fault is not None or not chunk:

@@ -80,7 +80,7 @@ class JsonLinesFile:
                 item = self._decoded(line, number)
                 if item is not None:
                     _gather(columns, item)
-                    yield Record(self.scope, str(number), Nested(item), f"{name}:{number}")
+                    yield Record(self.scope, "", Nested(item), f"{name}:{number}")
         self.columns = tuple(columns)
 
     def _decoded(self, line: bytes, number: int) -> dict[str, Any] | None:
@@ -137,7 +137,7 @@ class JsonFile:
             place = f"{name}[{number}]"
             if isinstance(item, dict):
                 _gather(columns, item)
-                yield Record(self.scope, str(number), Nested(item), place)
+                yield Record(self.scope, "", Nested(item), place)
             elif isinstance(item, Unfit):
                 self._fault(place, item.message, item.remedy)
             else:
