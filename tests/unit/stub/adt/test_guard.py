@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -146,10 +147,19 @@ def rows(plane: Plane) -> set[str]:
     return {row["$dtId"] for row in plane.ask("POST", "/query", body).body["value"]}
 
 
+def guarded(
+    plane: Plane, profile: FaultProfile, clock_s: Callable[[], float] = time.monotonic
+) -> Guard:
+    """Give the guard of a plane a profile and a clock."""
+    guard = plane.app._guard
+    guard._clock_s = clock_s
+    guard.set(profile)
+    return guard
+
+
 def test_a_lagging_query_sees_the_past_and_a_read_the_present(plane: Plane) -> None:
     now = [100.0]
-    guard = Guard(plane.db, FaultProfile(query_lag_s=5), lambda: now[0])
-    plane.app._guard = guard
+    guard = guarded(plane, FaultProfile(query_lag_s=5), lambda: now[0])
     plane.put("c")
     plane.ask("DELETE", twin("b"))
     assert rows(plane) == {"a", "b"}
@@ -163,8 +173,7 @@ def test_a_lagging_query_sees_the_past_and_a_read_the_present(plane: Plane) -> N
 
 def test_a_lagging_query_sees_models_and_relationships_late_too(plane: Plane) -> None:
     now = [0.0]
-    guard = Guard(plane.db, FaultProfile(query_lag_s=5), lambda: now[0])
-    plane.app._guard = guard
+    guard = guarded(plane, FaultProfile(query_lag_s=5), lambda: now[0])
     plane.link("a", "r", "b")
     count = {"query": "SELECT COUNT() FROM RELATIONSHIPS"}
     assert plane.ask("POST", "/query", count).body["value"] == [{"COUNT": 0}]
@@ -173,8 +182,7 @@ def test_a_lagging_query_sees_models_and_relationships_late_too(plane: Plane) ->
 
 
 def test_what_is_rolled_back_is_never_seen(plane: Plane) -> None:
-    guard = Guard(plane.db, FaultProfile(query_lag_s=0.001))
-    plane.app._guard = guard
+    guard = guarded(plane, FaultProfile(query_lag_s=0.001))
 
     def broken_write() -> None:
         with plane.db.writing():
@@ -190,7 +198,7 @@ def test_what_is_rolled_back_is_never_seen(plane: Plane) -> None:
 
 def test_a_new_twin_cannot_be_related_at_once(plane: Plane) -> None:
     now = [0.0]
-    plane.app._guard = Guard(plane.db, FaultProfile(relationship_lag_s=1), lambda: now[0])
+    guarded(plane, FaultProfile(relationship_lag_s=1), lambda: now[0])
     plane.put("new")
     assert plane.link("a", "r", "new").code == "TargetDigitalTwinNotFound"
     assert plane.link("new", "r", "a").code == "DigitalTwinNotFound"
@@ -202,7 +210,7 @@ def test_a_new_twin_cannot_be_related_at_once(plane: Plane) -> None:
 def test_a_twin_counts_as_connected_shortly_after_it_is_not(plane: Plane) -> None:
     plane.link("a", "r", "b")
     now = [0.0]
-    plane.app._guard = Guard(plane.db, FaultProfile(relationship_lag_s=1), lambda: now[0])
+    guarded(plane, FaultProfile(relationship_lag_s=1), lambda: now[0])
     plane.ask("DELETE", f"{twin('a')}/relationships/r")
     assert plane.ask("DELETE", twin("b")).code == "RelationshipsNotDeleted"
     now[0] = 1.0
