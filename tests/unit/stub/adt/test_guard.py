@@ -159,7 +159,7 @@ def guarded(
 
 def test_a_lagging_query_sees_the_past_and_a_read_the_present(plane: Plane) -> None:
     now = [100.0]
-    guard = guarded(plane, FaultProfile(query_lag_s=5), lambda: now[0])
+    guarded(plane, FaultProfile(query_lag_s=5), lambda: now[0])
     plane.put("c")
     plane.ask("DELETE", twin("b"))
     assert rows(plane) == {"a", "b"}
@@ -173,7 +173,7 @@ def test_a_lagging_query_sees_the_past_and_a_read_the_present(plane: Plane) -> N
 
 def test_a_lagging_query_sees_models_and_relationships_late_too(plane: Plane) -> None:
     now = [0.0]
-    guard = guarded(plane, FaultProfile(query_lag_s=5), lambda: now[0])
+    guarded(plane, FaultProfile(query_lag_s=5), lambda: now[0])
     plane.link("a", "r", "b")
     count = {"query": "SELECT COUNT() FROM RELATIONSHIPS"}
     assert plane.ask("POST", "/query", count).body["value"] == [{"COUNT": 0}]
