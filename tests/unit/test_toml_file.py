@@ -44,7 +44,7 @@ def test_a_text_is_read_into_its_form() -> None:
         ("\n[[shelf]]\nname =", "room.toml:3: is not TOML: Invalid value"),
         ("x = 1", "room.toml:1: Object contains unknown field `x`"),
         (f"{TWO}[[shelves]]\nx = 1", "room.toml:8: Object contains unknown field `shelves`"),
-        (f"{TWO}\nnmae = 1", "room.toml:9: shelf[2]: Object contains unknown field `nmae`"),
+        (f"{TWO}\nlable = 1", "room.toml:9: shelf[2]: Object contains unknown field `lable`"),
         ("[[shelf]]\n", "room.toml:1: shelf[1]: Object missing required field `name`"),
         (f"{TWO}rows = [1, '2']", "room.toml:8: shelf[2].rows[2]: Expected `int`, got `str`"),
         (f"{TWO}labels = {{ a = 1 }}", "room.toml:8: shelf[2].labels: Expected `str`, got `int`"),
