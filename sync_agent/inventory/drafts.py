@@ -55,7 +55,7 @@ class Draft(msgspec.Struct, gc=False):
 
     id: str
     rules: tuple[CompiledRule, ...]
-    places: tuple[str, ...]
+    places: list[str]
     values: dict[str, JsonValue] = msgspec.field(default_factory=dict)
     said: dict[str, str] | None = None
     observed: dict[str, JsonValue] | None = None
@@ -98,7 +98,7 @@ class Batch:
         rules = (self.rule,)
         for id_, record, row in zip(self.ids, self.records, self.rows.rows, strict=True):
             values = dict(zip(self.rows.names, row, strict=True))
-            yield Draft(id_, rules, (record.place,), values)
+            yield Draft(id_, rules, [record.place], values)
 
 
 def compile_rule(rule: TwinRule, mapping: Mapping, registry: ModelRegistry) -> CompiledRule:
@@ -177,7 +177,7 @@ class DraftMaker:
             self._in_batches = self._in_batches | known if self._in_batches else known
         else:
             for id_, record, values in zip(ids, records.records, found, strict=True):
-                self.singles[id_] = Draft(id_, (compiled,), (record.place,), values)
+                self.singles[id_] = Draft(id_, (compiled,), [record.place], values)
         return True
 
     def _add_records(self, compiled: CompiledRule, records: Iterable[Record]) -> None:
@@ -197,7 +197,7 @@ class DraftMaker:
             elif id_ in drafts or id_ in self._in_batches:
                 self._join(self.drafts[id_], compiled, record)
             else:
-                draft = drafts[id_] = Draft(id_, (compiled,), (record.place,))
+                draft = drafts[id_] = Draft(id_, (compiled,), [record.place])
                 if len(id_) > ID_CHARS_MAX or not id_.isprintable():
                     self.fault(record.place, id_, _id_fault(id_), "shorten or correct the id")
                 self._fill(draft, compiled, record)
@@ -235,7 +235,7 @@ class DraftMaker:
             message = f"the id {draft.id} is used twice"
         else:
             message = ""
-        draft.places = (*draft.places, record.place)
+        draft.places.append(record.place)
         if message:
             remedy = (
                 "keep one of them, or set merge = true where several records describe one element"

@@ -86,7 +86,7 @@ class Merged:
     held: set[str] = field(default_factory=set)
     diagnostics: list[RecordDiagnostic] = field(default_factory=list)
 
-    def places(self, id_: str) -> tuple[str, ...]:
+    def places(self, id_: str) -> Sequence[str]:
         """Return where the records of an element stand, nothing if there is no such element."""
         for batch in self.batches:
             self.elements.update((draft.id, draft) for draft in batch.drafts())

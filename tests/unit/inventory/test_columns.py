@@ -64,3 +64,10 @@ def test_a_faulty_record_among_sound_ones_is_told_with_its_place_and_the_others_
 def test_an_id_that_comes_twice_or_is_none_is_told(twice: str, said: str) -> None:
     graph = mapped(records(routers=[ROUTERS[0], {**ROUTERS[1], "id": twice}], links=[]))
     assert any(f.place == "routers.csv:3" and said in f.message for f in graph.diagnostics)
+
+
+@pytest.mark.timeout(8)  # it takes a fifth of a second, and half a minute where each record costs
+def test_an_id_that_all_of_many_records_have_takes_no_longer_than_many_ids() -> None:
+    graph = mapped(records(routers=[ROUTERS[0]] * 60_000, links=[]))
+    said = [fault.message for fault in graph.diagnostics]
+    assert said == ["the id R1 is used twice: see also routers.csv:2"] * 59_999
