@@ -81,16 +81,18 @@ class CsvFile:
         columns = self._read_header(reader)
         while rows := _Rows.read(reader):
             yield from self._records_of(columns, *self._sound(rows, len(columns)))
-            match rows.broken:
-                case None:
-                    pass
-                case csv.Error() as error:
-                    self._fault(rows.end + 1, f"is no CSV: {error}", "check its quotes")
-                case error:
-                    raise error
+            if isinstance(rows.broken, csv.Error):
+                self._fault(rows.end + 1, f"is no CSV: {rows.broken}", "check its quotes")
+            if len(self.faults) > FAULTS_MAX:
+                raise self._given_up()
+            if rows.broken is not None and not isinstance(rows.broken, csv.Error):
+                raise rows.broken
 
     def _sound(self, rows: _Rows, width: int) -> tuple[list[list[str]], Sequence[int]]:
-        """Return the rows that can be used, and their lines; note what is wrong with the others."""
+        """Return the rows that can be used, and their lines; note what is wrong with the others.
+
+        Those behind one fault too many are neither: there the file is given up.
+        """
         firsts = rows.firsts()
         # Mostly each row is one line, and no line is so long that a cell could be too long.
         is_plain = isinstance(firsts, range) and not self.may_be_odd
@@ -98,6 +100,8 @@ class CsvFile:
             return rows.cells, firsts
         sound: list[tuple[list[str], int]] = []
         for cells, first, last in zip(rows.cells, firsts, rows.lasts, strict=True):
+            if len(self.faults) > FAULTS_MAX:
+                break
             fault = self._row_fault(cells, width, first, last)
             if fault:
                 self._fault(first, *fault)
@@ -208,8 +212,6 @@ class CsvFile:
 
     def _fault(self, line: int, message: str, remedy: str) -> None:
         self.faults.append(RecordDiagnostic(f"{self.path.name}:{line}", message, remedy))
-        if len(self.faults) > FAULTS_MAX:
-            raise self._given_up()
 
     def _given_up(self) -> InputError:
         return InputError(

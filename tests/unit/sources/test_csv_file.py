@@ -109,6 +109,13 @@ def test_a_file_that_is_no_inventory_is_told_and_leaves_a_gap(
     assert not found.coverage[0].complete
 
 
+def test_what_stands_before_the_fault_that_is_one_too_many_stays(tmp_path: Path) -> None:
+    found = read(tmp_path, GOOD + b"x\n" * 1_001 + b"S3,Behind\n")
+    assert [record.attributes["id"] for record in found.records] == ["S1", "S2"]
+    assert len(found.diagnostics) == 1_002
+
+
+
 def test_a_file_that_is_given_up_keeps_what_came_before(tmp_path: Path) -> None:
     found = read(tmp_path, GOOD + b"x" * (csv_file.LINE_BYTES_MAX + 1))
     assert [r.attributes["id"] for r in found.records] == ["S1", "S2"]
