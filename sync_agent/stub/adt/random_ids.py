@@ -1,8 +1,9 @@
 """Names nobody had before: UUIDs, and the hexadecimal digits of traces.
 
-They are drawn from the random module's generator, which is seeded by the system: several of them go
-into each answer, nobody guards anything with them, and the system's own source costs ten times as
-much. Source: RFC 9562, section 5.4; W3C Trace Context, section 3.2.
+They are drawn from a generator that the system seeds: several of them go into each answer, nobody
+guards anything with them, and the system's own source costs ten times as much. The generator is
+ours alone, because a program around the stub may seed the shared one, as tests do.
+Source: RFC 9562, section 5.4; W3C Trace Context, section 3.2.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import random
 
 _VARIANTS = "89ab"
+_RANDOM = random.Random()  # noqa: S311 - see above
 
 
 def new_uuid() -> str:
@@ -30,4 +32,4 @@ def new_hex(count: int) -> str:
     >>> len(new_hex(16))
     16
     """
-    return f"{random.getrandbits(4 * count):0{count}x}"
+    return f"{_RANDOM.getrandbits(4 * count):0{count}x}"

@@ -115,7 +115,6 @@ def test_what_stands_before_the_fault_that_is_one_too_many_stays(tmp_path: Path)
     assert len(found.diagnostics) == 1_002
 
 
-
 def test_a_file_that_is_given_up_keeps_what_came_before(tmp_path: Path) -> None:
     found = read(tmp_path, GOOD + b"x" * (csv_file.LINE_BYTES_MAX + 1))
     assert [r.attributes["id"] for r in found.records] == ["S1", "S2"]
