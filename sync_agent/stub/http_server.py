@@ -138,8 +138,12 @@ class _BoundedProtocol(HttpToolsProtocol):
     _watch: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(_GatheringTransport(transport, self.loop))  # type: ignore[arg-type]
+        self._gathering = _GatheringTransport(transport, self.loop)
+        super().connection_made(self._gathering)  # type: ignore[arg-type]
         self._wait()
+
+    def eof_received(self) -> None:
+        self._gathering.send()  # the loop closes the connection next, and knows of nothing to send
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._watch is not None:
@@ -212,15 +216,16 @@ class _GatheringTransport:
     def write(self, data: bytes) -> None:
         """Send it soon."""
         if not self._gathered:
-            self._loop.call_soon(self._send)
+            self._loop.call_soon(self.send)
         self._gathered.append(data)
 
     def close(self) -> None:
         """Close behind what was written."""
-        self._send()
+        self.send()
         self._transport.close()
 
-    def _send(self) -> None:
+    def send(self) -> None:
+        """Send it now."""
         gathered, self._gathered = self._gathered, []
         if gathered and not self.is_closing():
             self._transport.writelines(gathered)

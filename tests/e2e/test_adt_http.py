@@ -209,6 +209,16 @@ def test_a_client_that_leaves_in_the_middle_harms_nobody(
     assert ask(connection, "GET", "/digitaltwins/x")[0] == 404
 
 
+def test_a_client_that_says_it_sends_no_more_gets_its_answer(stub: StubServer) -> None:
+    request = f"GET /digitaltwins/room1?{VERSION} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+    for _ in range(20):
+        with socket.create_connection(address_of(stub), timeout=20) as wire:
+            wire.sendall(request)
+            wire.shutdown(socket.SHUT_WR)
+            with wire.makefile("rb") as answer:
+                assert answer.read().startswith(b"HTTP/1.1 200")
+
+
 def test_writers_side_by_side_lose_no_update_when_they_name_the_state_they_saw(
     stub: StubServer, connection: http.client.HTTPConnection
 ) -> None:
