@@ -37,7 +37,6 @@ from sync_agent.toml_file import read_toml
 from sync_agent.twins.twin import JsonValue
 
 REMEDY = "docs/model-lifecycle.md shows the form of a rules file"
-EXTENDS = "extends"
 
 
 class Conversion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -74,16 +74,6 @@ def guarded(plan: Plan, limits: GuardLimits) -> Plan:
     return plan
 
 
-def check_guards(plan: Plan, limits: GuardLimits) -> None:
-    """Refuse a plan that deletes or changes too much, or rests on an empty source.
-
-    Raises:
-        GuardError: it names what is exceeded and how to allow it.
-    """
-    if found := refusals(plan, limits):
-        raise _error(found)
-
-
 def _error(found: Sequence[Refusal]) -> GuardError:
     """Return the gravest refusal as an error whose remedy allows all there are."""
     if not all(refusal.allow for refusal in found):

@@ -66,10 +66,6 @@ class Progress:
         elif self._done or error is None:
             self._say()
 
-    def advance(self, count: int = 1) -> None:
-        """Count that much more work as done."""
-        self.update(self._done + count)
-
     def update(self, done: int, *, total: int | None = None) -> None:
         """Set how much is done, and the total when it became known."""
         self._done = done

@@ -6,7 +6,7 @@ import pytest
 from sync_agent.errors import GuardError
 from sync_agent.inventory.owner import Owner
 from sync_agent.reconcile.change import Action, Change, Edit
-from sync_agent.reconcile.guard import GuardLimits, check_guards, guarded, refusals
+from sync_agent.reconcile.guard import GuardLimits, guarded, refusals
 from sync_agent.reconcile.plan import Plan
 from sync_agent.twins.twin import Twin
 
@@ -20,12 +20,12 @@ def plan_with(deletes: int, *, managed: int = 1000, records: int = 900) -> Plan:
 
 @pytest.mark.parametrize("deletes", [0, 5])
 def test_a_plan_within_its_limits_passes(deletes: int) -> None:
-    check_guards(plan_with(deletes), LIMITS)
+    guarded(plan_with(deletes), LIMITS)
 
 
 def test_creations_are_never_refused() -> None:
     changes = tuple(Change(Action.CREATE, twin=Twin(f"T{n}", "dtmi:t;1")) for n in range(99))
-    check_guards(Plan(Owner("inventory"), changes, records=99), LIMITS)
+    guarded(Plan(Owner("inventory"), changes, records=99), LIMITS)
 
 
 @pytest.mark.parametrize(
@@ -38,19 +38,19 @@ def test_creations_are_never_refused() -> None:
 )
 def test_a_plan_that_could_be_an_accident_is_refused(plan: Plan, said: str, remedy: str) -> None:
     with pytest.raises(GuardError, match=said.replace("(", r"\(").replace(")", r"\)")) as raised:
-        check_guards(plan, LIMITS)
+        guarded(plan, LIMITS)
     assert remedy in raised.value.remedy
 
 
 def test_one_remedy_allows_all_limits_that_are_exceeded() -> None:
     with pytest.raises(GuardError) as raised:
-        check_guards(plan_with(6, managed=20), LIMITS)
+        guarded(plan_with(6, managed=20), LIMITS)
     settings = "--set inventory.max_delete_count=6 --set inventory.max_delete_percent=100"
     assert raised.value.remedy.endswith(f"allow it once with {settings}")
 
 
 def test_an_empty_source_that_deletes_nothing_is_no_accident() -> None:
-    check_guards(plan_with(0, records=0, managed=0), LIMITS)
+    guarded(plan_with(0, records=0, managed=0), LIMITS)
 
 
 def mixed(deletes: int, edits: int) -> Plan:
@@ -85,9 +85,9 @@ def mixed(deletes: int, edits: int) -> Plan:
 def test_changes_and_kinds_have_limits_of_their_own(
     limits: dict[str, Any], said: str, remedy: str
 ) -> None:
-    check_guards(mixed(4, 36), LIMITS)
+    guarded(mixed(4, 36), LIMITS)
     with pytest.raises(GuardError, match=said) as raised:
-        check_guards(mixed(4, 36), replace(LIMITS, **limits))
+        guarded(mixed(4, 36), replace(LIMITS, **limits))
     assert raised.value.remedy.endswith(remedy)
 
 

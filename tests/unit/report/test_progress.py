@@ -24,8 +24,8 @@ class Terminal(StringIO):
 def test_short_work_says_one_line_at_its_end(capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
     with Progress("Sending", total=100, unit="rows", clock=clock) as progress:
-        for _ in range(100):
-            progress.advance()
+        for done in range(1, 101):
+            progress.update(done)
         clock.now += 2
 
     printed = capsys.readouterr()
@@ -36,9 +36,9 @@ def test_short_work_says_one_line_at_its_end(capsys: pytest.CaptureFixture[str])
 def test_long_work_says_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
     with Progress("Sending", total=1000, unit="rows", clock=clock) as progress:
-        for _ in range(1000):
+        for done in range(1, 1001):
             clock.now += 1 / 64
-            progress.advance()
+            progress.update(done)
 
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1000 // 64 // LINE_EVERY_S + 1
@@ -71,7 +71,7 @@ def test_a_terminal_gets_a_bar_and_notes_above_it(monkeypatch: pytest.MonkeyPatc
 
     with Progress("Sending [b]", total=2, unit="rows") as progress:
         progress.note("a note with [markup] and \x1b[2J")
-        progress.advance(2)
+        progress.update(2)
 
     shown = terminal.getvalue()
     assert "Sending [b]" in shown
@@ -82,7 +82,7 @@ def test_a_terminal_gets_a_bar_and_notes_above_it(monkeypatch: pytest.MonkeyPatc
 def test_a_note_without_a_terminal_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     with Progress("Sending", total=1) as progress:
         progress.note("hello\x07")
-        progress.advance()
+        progress.update(1)
 
     assert capsys.readouterr().err.splitlines()[0] == "hello\\x07"
 
