@@ -107,7 +107,10 @@ class InventoryReader:
         seen = _Seen(
             registry,
             tuple(texts),
-            tuple((r.digest, r.coverage, r.diagnostics, r.gone) for r in reads),
+            tuple(
+                (r.digest, r.coverage, r.diagnostics, r.partial_kinds, r.gone, r.gone_records)
+                for r in reads
+            ),
         )
         if self._desired is None or seen != self._seen:
             self._desired = await self._mapped(reads, mappings, texts, registry)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from sync_agent.agent.desired_graph import InventoryReader, read_desired
+from sync_agent.agent.inventory_sources import NamedSource
 from sync_agent.errors import InputError, SettingsError, UnreachableError
 from sync_agent.inventory.record import complete_scopes
 from sync_agent.settings.settings import Settings, load_settings
+from sync_agent.sources.teiv import TeivSource
 from tests.inventory_server import InventoryServer, serving
 from tests.telecom_mapping import DEVICE, LINK, ROUTER, edge_rule, telecom, twin_rule
 
@@ -231,3 +234,29 @@ async def test_what_sources_gave_as_before_is_not_mapped_again(tmp_path: Path) -
             (tmp_path / "ems.toml").write_text(EMS.replace("softwareVersion", "serial"))
             assert await reader.read(registry) is not second
             assert await reader.read(telecom()) is not second
+
+
+async def test_a_relationship_that_goes_without_ever_being_read_is_seen_by_the_next_reading(
+    tmp_path: Path,
+) -> None:
+    kind = "ODUFUNCTION_PROVIDES_NRCELLDU"
+    (tmp_path / "mapping.toml").write_text(
+        twin_rule("NRCellDU", DEVICE, id_="{$id}")
+        + edge_rule(kind, "dependsOn", "{$bSide}", source="{$aSide}")
+    )
+    events = tmp_path / "events"
+    events.mkdir()
+    (events / "0.json").write_text("{")  # not everything was read, so nothing goes by itself
+    source = TeivSource(folder=events)
+    gone = {"id": "r1", "aSide": "du1", "bSide": "c1"}
+    event = {
+        "type": "ran-logical-topology.delete",
+        "specversion": "1.0",
+        "data": {"relationships": [{f"o-ran-smo-teiv-ran:{kind}": [gone]}]},
+    }
+    async with InventoryReader([NamedSource("", source, tmp_path / "mapping.toml")]) as reader:
+        assert (await reader.read(telecom())).graph.gone == frozenset()
+        (events / "1.json").write_text(json.dumps(event))
+        found = await reader.read(telecom())
+        assert found.graph.gone == {"du1/inventory.dependsOn.c1"}
+        assert await reader.read(telecom()) is found
