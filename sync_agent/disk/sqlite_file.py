@@ -49,7 +49,8 @@ class SqliteFile:
             if not readonly:
                 path.parent.mkdir(parents=True, exist_ok=True)
             with self._translated():
-                self._db = self._connect(readonly)
+                mode = "ro" if readonly else "rwc"
+                self._db = self._connect(f"{path.absolute().as_uri()}?mode={mode}")
                 try:
                     self._prepare(readonly)
                 except BaseException:
@@ -88,10 +89,9 @@ class SqliteFile:
         with self._translated():
             return self._db.execute(sql, parameters).fetchall()
 
-    def _connect(self, readonly: bool) -> sqlite3.Connection:
-        mode = "ro" if readonly else "rwc"
+    def _connect(self, address: str) -> sqlite3.Connection:
         return sqlite3.connect(
-            f"{self.path.absolute().as_uri()}?mode={mode}",
+            address,
             uri=True,
             isolation_level=None,
             timeout=self._kind.wait_s,
@@ -104,7 +104,12 @@ class SqliteFile:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute(f"PRAGMA synchronous={kind.synchronous}")
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0 and not readonly:
+        if version == 0 and readonly:
+            # Somebody is about to write it, or died before: it reads as one that holds nothing.
+            self._db.close()
+            self._db = self._connect(":memory:")
+            self._db.executescript(f"{kind.schema}PRAGMA query_only=ON;")
+        elif version == 0:
             # Two processes may find a new file at once, so a schema takes what is there already.
             self._db.executescript(
                 f"BEGIN IMMEDIATE;{kind.schema}PRAGMA user_version={kind.version};COMMIT;"

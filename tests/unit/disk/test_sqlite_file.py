@@ -76,6 +76,17 @@ def test_what_is_only_read_is_neither_made_nor_written(path: Path) -> None:
     reader.close()
 
 
+def test_a_file_that_somebody_is_about_to_write_reads_as_an_empty_one(path: Path) -> None:
+    path.parent.mkdir()
+    path.touch()
+    reader = SqliteFile(path, KIND, readonly=True)
+    assert reader.rows("SELECT * FROM entry") == []
+    with pytest.raises(StoreError, match="readonly"), reader.transaction() as db:
+        db.execute(ADD, ("a",))
+    reader.close()
+    assert path.read_bytes() == b""
+
+
 @pytest.mark.parametrize("readonly", [False, True])
 def test_a_file_of_another_version_is_refused(path: Path, readonly: bool) -> None:
     SqliteFile(path, replace(KIND, version=2)).close()
