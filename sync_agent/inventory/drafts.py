@@ -139,9 +139,8 @@ class DraftMaker:
         self.diagnostics = [fault for rule in self.rules for fault in rule.faults]
         self.gaps: dict[str, str] = {}
 
-    @property
-    def drafts(self) -> dict[str, Draft]:
-        """Return all drafts one by one; from then on there are no batches."""
+    def one_by_one(self) -> dict[str, Draft]:
+        """Take the batches apart, and return all drafts."""
         for batch in self.batches:
             self.singles.update((draft.id, draft) for draft in batch.drafts())
         self.batches.clear()
@@ -195,7 +194,7 @@ class DraftMaker:
             elif compiled.faults:
                 self.held.add(id_)
             elif id_ in drafts or id_ in self._in_batches:
-                self._join(self.drafts[id_], compiled, record)
+                self._join(self.one_by_one()[id_], compiled, record)
             else:
                 draft = drafts[id_] = Draft(id_, (compiled,), [record.place])
                 if len(id_) > ID_CHARS_MAX or not id_.isprintable():
