@@ -168,7 +168,9 @@ def _contradiction(merged: Merged, group: list[tuple[int, Draft]]) -> None:
 def _groups(makers: Sequence[DraftMaker]) -> Iterator[list[tuple[int, Draft]]]:
     """Yield drafts that share names, each group in the order of sources."""
     drafts = [
-        (number, draft) for number, maker in enumerate(makers) for draft in maker.one_by_one().values()
+        (number, draft)
+        for number, maker in enumerate(makers)
+        for draft in maker.one_by_one().values()
     ]
     parents = list(range(len(drafts)))
 
