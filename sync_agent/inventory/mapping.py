@@ -12,6 +12,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 
 from sync_agent.dtdl.elements import Relationship as RelationshipElement
 from sync_agent.dtdl.registry import ModelRegistry
@@ -209,10 +210,13 @@ class _TwinMaker:
         model, names = first.model, batch.rows.names
         common, twins = self._common[model] | dict.fromkeys(names), self.twins
         nothing: Document = {}
-        for id_, row in zip(batch.ids, batch.rows.rows, strict=True):
-            properties = common.copy()
-            properties.update(zip(names, row))  # noqa: B905 - a row has all, to ask costs a third
-            twins[id_] = Twin(id_, model, properties, "", nothing)
+        bags: list[Document] = []
+        for row in batch.rows.rows:
+            bag = common.copy()
+            bag.update(zip(names, row))  # noqa: B905 - a row has all, to ask costs a third
+            bags.append(bag)
+        made = map(Twin, batch.ids, repeat(model), bags, repeat(""), repeat(nothing))
+        twins.update(zip(batch.ids, made, strict=True))
         for id_ in self.held:
             twins.pop(id_, None)
 
