@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 
 from sync_agent.inventory.conversion import as_text, fits_as_text
-from sync_agent.inventory.record import Record
+from sync_agent.inventory.record import Record, Row
 from sync_agent.inventory.template import Template
 from sync_agent.twins.twin import JsonValue
 
@@ -74,6 +74,14 @@ class ScopeRecords:
             return
         rows = [record.attributes for record in self.records]
         cells: Iterable[Sequence[JsonValue]]
+        first = rows[0]
+        if isinstance(first, Row):
+            same = first.columns
+            tuples = [row.cells for row in rows if isinstance(row, Row) and row.columns is same]
+            if len(tuples) == len(rows):  # one table: its rows turn into columns as they stand
+                table = list(zip(*tuples, strict=True))
+                self._cells.update((column, table[same[column]]) for column in columns)
+                return
         try:
             taken = list(map(itemgetter(*columns), rows))
             cells = [taken] if len(columns) == 1 else zip(*taken, strict=True)

@@ -7,7 +7,7 @@ the absence of an element mean that it is gone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -27,6 +27,34 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     id: str
     attributes: Mapping[str, JsonValue]
     place: str
+
+
+class Row(Mapping[str, JsonValue]):
+    """The attributes of a row of a table, by the columns all its rows share.
+
+    A third of a dict's memory; and the cells of many rows turn into columns as they stand.
+    """
+
+    __slots__ = ("cells", "columns")
+
+    def __init__(self, columns: Mapping[str, int], cells: tuple[str, ...]) -> None:
+        """Begin with the place of each column, and the cells at these places."""
+        self.columns = columns
+        self.cells = cells
+
+    def __getitem__(self, name: str) -> str:
+        return self.cells[self.columns[name]]
+
+    def get(self, name: str, default: JsonValue = None) -> JsonValue:
+        """Return the cell of a column."""
+        place = self.columns.get(name)
+        return default if place is None else self.cells[place]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+    def __len__(self) -> int:
+        return len(self.columns)
 
 
 @dataclass(frozen=True, slots=True)

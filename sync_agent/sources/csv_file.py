@@ -19,7 +19,7 @@ import io
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, compress, islice, repeat
 from operator import itemgetter
@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from sync_agent.errors import InputError
-from sync_agent.inventory.record import Record, RecordDiagnostic
+from sync_agent.inventory.record import Record, RecordDiagnostic, Row
 from sync_agent.sources.text_file import text_fault
 
 LINE_BYTES_MAX = 1_048_576
@@ -78,9 +78,10 @@ class CsvFile:
         reader = csv.reader(
             chain((first_line,), lines), strict=True, delimiter=_separator(first_line)
         )
-        columns = self._read_header(reader)
+        header = self._read_header(reader)
+        columns = {name: place for place, name in enumerate(header) if name}
         while rows := _Rows.read(reader):
-            yield from self._records_of(columns, *self._sound(rows, len(columns)))
+            yield from self._records_of(columns, *self._sound(rows, len(header)))
             if isinstance(rows.broken, csv.Error):
                 self._fault(rows.end + 1, f"is no CSV: {rows.broken}", "check its quotes")
             if len(self.faults) > FAULTS_MAX:
@@ -110,17 +111,14 @@ class CsvFile:
         return [cells for cells, _ in sound], [first for _, first in sound]
 
     def _records_of(
-        self, columns: Sequence[str], rows: Sequence[Sequence[str]], lines: Sequence[int]
+        self, columns: Mapping[str, int], rows: Sequence[Sequence[str]], lines: Sequence[int]
     ) -> Iterator[Record]:
         """Return the records of sound rows, without those whose cells are all empty."""
-        # Each row has a cell of every column; to have zip see to it would cost a third more.
-        attributes = [dict(zip(columns, map(str.strip, row))) for row in rows]  # noqa: B905
-        if not all(map(itemgetter(columns[0]), attributes)):
-            filled = [any(row.values()) for row in attributes]
-            attributes, lines = list(compress(attributes, filled)), list(compress(lines, filled))
-        if "" in columns:
-            for row in attributes:
-                del row[""]
+        cells = [tuple(map(str.strip, row)) for row in rows]
+        if not all(map(itemgetter(0), cells)):
+            filled = list(map(any, cells))
+            cells, lines = list(compress(cells, filled)), list(compress(lines, filled))
+        attributes = map(Row, repeat(columns), cells)
         name = self.path.name
         places = [f"{name}:{line}" for line in lines]
         return map(Record, repeat(self.scope), repeat(""), attributes, places)
