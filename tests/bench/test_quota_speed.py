@@ -53,7 +53,11 @@ CREATE_DELETE = (
 PATCH = ("DigitalTwins_Update", "DigitalTwins_UpdateRelationship")
 SCOPES = [Coverage(scope, True) for scope in ("sites.csv", "routers.csv", "links.csv")]
 
-pytestmark = [pytest.mark.bench, pytest.mark.timeout(3_600)]
+pytestmark = [
+    pytest.mark.bench,
+    pytest.mark.timeout(3_600),
+    pytest.mark.filterwarnings("ignore:Overriding the .event_loop_policy"),
+]
 
 
 @pytest.fixture
