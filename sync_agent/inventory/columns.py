@@ -8,9 +8,8 @@ are taken one by one, which finds out what is wrong with which.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 
 from sync_agent.inventory.conversion import as_text, fits_as_text
 from sync_agent.inventory.record import Record, Row
@@ -35,14 +34,9 @@ class Rows:
 class ScopeRecords:
     """The records of one scope, and their cells column by column."""
 
-    def __init__(self, records: Sequence[Record], likely: Iterable[str] = ()) -> None:
-        """Prepare; ``likely`` are the columns that will be asked for.
-
-        Those with a text in the first record are taken with the first that is asked for: to go
-        through a hundred thousand records again for each would be to wait for memory.
-        """
+    def __init__(self, records: Sequence[Record]) -> None:
+        """Prepare; a column is taken when it is asked for."""
         self.records = records
-        self._likely = tuple(likely)
         self._cells: dict[str, Sequence[str] | None] = {}
 
     def cells(self, columns: Sequence[str]) -> list[Sequence[str]] | None:
@@ -52,8 +46,9 @@ class ScopeRecords:
         first = self.records[0].attributes
         if any(type(first.get(column)) is not str for column in columns):
             return None
-        wanted = dict.fromkeys((*columns, *self._likely))
-        self._take([c for c in wanted if c not in self._cells and type(first.get(c)) is str])
+        for column in columns:
+            if column not in self._cells:
+                self._take(column)
         found = [self._cells[column] for column in columns]
         texts = [cells for cells in found if cells is not None]
         return texts if len(texts) == len(found) else None
@@ -69,26 +64,19 @@ class ScopeRecords:
         cells = self.cells(named) if len(named) == len(columns) else None
         return None if cells is None or any("" in column for column in cells) else cells
 
-    def _take(self, columns: Sequence[str]) -> None:
-        if not columns:
-            return
+    def _take(self, column: str) -> None:
+        """Take a column, or all of them where the records are the rows of one table."""
         rows = [record.attributes for record in self.records]
-        cells: Iterable[Sequence[JsonValue]]
         first = rows[0]
         if isinstance(first, Row):
             same = first.columns
             tuples = [row.cells for row in rows if isinstance(row, Row) and row.columns is same]
-            if len(tuples) == len(rows):  # one table: its rows turn into columns as they stand
+            if len(tuples) == len(rows):
                 table = list(zip(*tuples, strict=True))
-                self._cells.update((column, table[same[column]]) for column in columns)
+                self._cells = {name: table[place] for name, place in same.items()}
                 return
-        try:
-            taken = list(map(itemgetter(*columns), rows))
-            cells = [taken] if len(columns) == 1 else zip(*taken, strict=True)
-        except KeyError:
-            cells = [[row.get(column) for row in rows] for column in columns]
-        for column, of_column in zip(columns, cells, strict=True):
-            self._cells[column] = of_column if set(map(type, of_column)) <= {str} else None
+        cells: tuple[JsonValue, ...] = tuple(row.get(column) for row in rows)
+        self._cells[column] = cells if set(map(type, cells)) <= {str} else None
 
 
 def values_by_column(

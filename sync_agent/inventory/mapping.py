@@ -308,13 +308,10 @@ def _one_owner(readings: Sequence[Reading]) -> Owner:
 def _by_scope(reading: Reading) -> dict[str, ScopeRecords]:
     """Return the records of each scope of a mapping."""
     records: dict[str, list[Record]] = {scope: [] for scope in reading.mapping.scopes}
-    columns: dict[str, list[str]] = defaultdict(list)
     for record in reading.records:
         if record.kind in records:
             records[record.kind].append(record)
-    for scope, column, _ in reading.mapping.columns():
-        columns[scope].append(column)
-    return {scope: ScopeRecords(found, columns[scope]) for scope, found in records.items()}
+    return {scope: ScopeRecords(found) for scope, found in records.items()}
 
 
 def _without(twins: dict[str, Twin], held: frozenset[str]) -> dict[str, Twin]:

@@ -95,8 +95,8 @@ class SourceRead:
     content gives the same digest. Records of an ``open_kinds`` may lack any column; of others a
     column that is not there is a mistake in the mapping. ``gone`` are the ids (or aliases) of
     elements the source itself said were deleted, ``gone_records`` the last records of what has no
-    name of its own. Records of ``partial_kinds`` may lack what their
-    element has, as those made of changes do whose beginning was not read.
+    name of its own. Records of ``partial_kinds`` may lack what their element has, as those made of
+    changes do whose beginning was not read.
     """
 
     records: tuple[Record, ...] = ()
