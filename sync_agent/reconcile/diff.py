@@ -141,12 +141,7 @@ def _as_wanted(twin: Twin, document: Document, managed: _Managed) -> bool:
         if not same(before, after):
             return False
     for path in paths:
-        owner, name = path[0], path[-1]
-        one, other = document.get(owner), properties.get(owner)
-        if len(path) == 2 and type(one) is dict and type(other) is dict:
-            before, after = one.get(name), other.get(name)
-        else:
-            before, after = value_at(document, path), value_at(properties, path)
+        before, after = value_at(document, path), value_at(properties, path)
         if before is not after and not same(before, after):
             return False
     return True
