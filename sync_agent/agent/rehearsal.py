@@ -26,7 +26,7 @@ from typing import Self
 
 from sync_agent.agent.state import StateStore
 from sync_agent.azure.hub_address import HubAddress
-from sync_agent.errors import StoreError, SyncAgentError
+from sync_agent.errors import InputError, StoreError, SyncAgentError
 from sync_agent.telemetry.tally import Tally
 
 START_MAX_S = 30.0
@@ -165,6 +165,19 @@ class Rehearsal:
         arguments = ("--config", str(self.settings_path), *options, "run")
         self._agent = _start(arguments, said=self.folder / "agent.out", log=self.agent_log)
 
+    async def stop_agent(self) -> int | None:
+        """Ask the agent to drain and stop; return its exit code."""
+        if self._agent is None:
+            return None
+        await _stop(self._agent)
+        return self._agent.returncode
+
+    async def kill_agent(self) -> None:
+        """Kill the agent as a power cut would: no warning, no drain."""
+        if self._agent is not None:
+            self._agent.kill()
+            await asyncio.to_thread(self._agent.wait)
+
     async def settled(
         self,
         rows: int,
@@ -234,6 +247,23 @@ class Rehearsal:
         for process in (self._agent, self._stub):
             if process is not None:
                 await _stop(process)
+
+
+def make_folder(path: Path) -> Path:
+    """Make the folder of a rehearsal.
+
+    Raises:
+        InputError: it cannot be made or holds something already.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if any(path.iterdir()):
+            raise InputError("the folder is not empty", place=str(path), remedy="name another one")
+    except OSError as error:
+        raise InputError(
+            f"cannot be made: {error.strerror}", place=str(path), remedy="name another folder"
+        ) from error
+    return path
 
 
 def _command(*arguments: str) -> list[str]:

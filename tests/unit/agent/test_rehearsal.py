@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from sync_agent.agent.rehearsal import Rehearsal, StubPlace
-from sync_agent.errors import StoreError, SyncAgentError
+from sync_agent.agent.rehearsal import Rehearsal, StubPlace, make_folder
+from sync_agent.errors import InputError, StoreError, SyncAgentError
 from sync_agent.settings.settings import load_settings
 
 HUB_KEY = "Endpoint=sb://127.0.0.1:5671;SharedAccessKeyName=n;SharedAccessKey=k;EntityPath=t"
@@ -26,6 +26,18 @@ def test_text_in_settings_is_quoted_as_toml(tmp_path: Path) -> None:
     folder.mkdir()
     path = Rehearsal(folder).write_settings(PLACE, "t", {})
     assert tomllib.loads(path.read_text())["state"]["path"] == str(folder / "state.db")
+
+
+def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("keep me")
+    with pytest.raises(InputError, match="not empty"):
+        make_folder(tmp_path)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="file/x"):
+        make_folder(tmp_path / "file" / "x")
 
 
 async def test_a_failing_command_is_named_with_its_exit_code(
