@@ -8,11 +8,11 @@ are taken one by one, which finds out what is wrong with which.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sync_agent.inventory.conversion import as_text, fits_as_text
-from sync_agent.inventory.record import Record, Row
+from sync_agent.inventory.record import Record, Records, Table
 from sync_agent.inventory.template import Template
 from sync_agent.twins.twin import JsonValue
 
@@ -21,30 +21,30 @@ Convert = Callable[[JsonValue], JsonValue]
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Values of records that all have all of them: each row in the order of ``names``.
+    """Values of records that all have all of them, in ``columns`` in the order of ``names``.
 
-    No row has more than ``chars_max`` characters of text.
+    No record has more than ``chars_max`` characters of text.
     """
 
     names: tuple[str, ...]
-    rows: list[tuple[JsonValue, ...]]
+    columns: Sequence[Sequence[JsonValue]]
     chars_max: int
+
+    def __iter__(self) -> Iterator[tuple[JsonValue, ...]]:
+        return zip(*self.columns, strict=True)
 
 
 class ScopeRecords:
     """The records of one scope, and their cells column by column."""
 
-    def __init__(self, records: Sequence[Record]) -> None:
+    def __init__(self, parts: Iterable[Record | Table]) -> None:
         """Prepare; a column is taken when it is asked for."""
-        self.records = records
+        self.records = Records(tuple(parts))
         self._cells: dict[str, Sequence[str] | None] = {}
 
     def cells(self, columns: Sequence[str]) -> list[Sequence[str]] | None:
         """Return the cells of each column, None unless there are records and all are texts."""
-        if not self.records:
-            return None
-        first = self.records[0].attributes
-        if any(type(first.get(column)) is not str for column in columns):
+        if not self.records or not self._begins_with_texts(columns):
             return None
         for column in columns:
             if column not in self._cells:
@@ -64,18 +64,21 @@ class ScopeRecords:
         cells = self.cells(named) if len(named) == len(columns) else None
         return None if cells is None or any("" in column for column in cells) else cells
 
+    def _begins_with_texts(self, columns: Sequence[str]) -> bool:
+        """Tell whether the first record has a text in each column: mostly a no is seen here."""
+        first = next(iter(self.records)).attributes
+        return all(type(first.get(column)) is str for column in columns)
+
     def _take(self, column: str) -> None:
-        """Take a column, or all of them where the records are the rows of one table."""
-        rows = [record.attributes for record in self.records]
-        first = rows[0]
-        if isinstance(first, Row):
-            same = first.columns
-            tuples = [row.cells for row in rows if isinstance(row, Row) and row.columns is same]
-            if len(tuples) == len(rows):
-                table = list(zip(*tuples, strict=True))
-                self._cells = {name: table[place] for name, place in same.items()}
-                return
-        cells: tuple[JsonValue, ...] = tuple(row.get(column) for row in rows)
+        """Take a column, which the tables among the records have as it is."""
+        cells: list[JsonValue] = []
+        for part in self.records.parts:
+            if isinstance(part, Record):
+                cells.append(part.attributes.get(column))
+            elif column in part.columns:
+                cells += part.columns[column]
+            else:
+                cells.append(None)
         self._cells[column] = cells if set(map(type, cells)) <= {str} else None
 
 
@@ -103,7 +106,7 @@ def values_by_column(
     if any(gaps):
         pairs = (zip(names, row, strict=True) for row in rows)
         return [{name: v for name, v in row if v is not None} for row in pairs]
-    return Rows(names, list(rows), sum(longest))
+    return Rows(names, columns, sum(longest))
 
 
 def _converted(

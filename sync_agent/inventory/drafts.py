@@ -96,7 +96,7 @@ class Batch:
     def drafts(self) -> Iterator[Draft]:
         """Yield them one by one."""
         rules = (self.rule,)
-        for id_, record, row in zip(self.ids, self.records, self.rows.rows, strict=True):
+        for id_, record, row in zip(self.ids, self.records, self.rows, strict=True):
             values = dict(zip(self.rows.names, row, strict=True))
             yield Draft(id_, rules, [record.place], values)
 

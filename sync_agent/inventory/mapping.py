@@ -26,7 +26,14 @@ from sync_agent.inventory.gone import gone_elements, gone_relationships
 from sync_agent.inventory.merging import Element, Merged, merge
 from sync_agent.inventory.owner import Owner
 from sync_agent.inventory.paths import Path, put_at
-from sync_agent.inventory.record import Coverage, Record, RecordDiagnostic, complete_scopes
+from sync_agent.inventory.record import (
+    Coverage,
+    Record,
+    RecordDiagnostic,
+    Records,
+    Table,
+    complete_scopes,
+)
 from sync_agent.inventory.rule_check import check_columns, placeholder_faults
 from sync_agent.inventory.rules import Mapping
 from sync_agent.inventory.rules_file import parse_mapping
@@ -211,7 +218,7 @@ class _TwinMaker:
         common, twins = self._common[model] | dict.fromkeys(names), self.twins
         nothing: Document = {}
         bags: list[Document] = []
-        for row in batch.rows.rows:
+        for row in batch.rows:
             bag = common.copy()
             bag.update(zip(names, row))  # noqa: B905 - a row has all, to ask costs a third
             bags.append(bag)
@@ -307,11 +314,12 @@ def _one_owner(readings: Sequence[Reading]) -> Owner:
 
 def _by_scope(reading: Reading) -> dict[str, ScopeRecords]:
     """Return the records of each scope of a mapping."""
-    records: dict[str, list[Record]] = {scope: [] for scope in reading.mapping.scopes}
-    for record in reading.records:
-        if record.kind in records:
-            records[record.kind].append(record)
-    return {scope: ScopeRecords(found) for scope, found in records.items()}
+    found: dict[str, list[Record | Table]] = {scope: [] for scope in reading.mapping.scopes}
+    records = reading.records
+    for part in records.parts if isinstance(records, Records) else records:
+        if part.kind in found:
+            found[part.kind].append(part)
+    return {scope: ScopeRecords(parts) for scope, parts in found.items()}
 
 
 def _without(twins: dict[str, Twin], held: frozenset[str]) -> dict[str, Twin]:

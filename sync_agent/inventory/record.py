@@ -7,8 +7,9 @@ the absence of an element mean that it is gone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import overload
 
 import msgspec
 
@@ -30,31 +31,74 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
 
 class Row(Mapping[str, JsonValue]):
-    """The attributes of a row of a table, by the columns all its rows share.
+    """The attributes of one row of a table: a cell of each of its columns."""
 
-    A third of a dict's memory; and the cells of many rows turn into columns as they stand.
-    """
+    __slots__ = ("_columns", "_place")
 
-    __slots__ = ("cells", "columns")
-
-    def __init__(self, columns: Mapping[str, int], cells: tuple[str, ...]) -> None:
-        """Begin with the place of each column, and the cells at these places."""
-        self.columns = columns
-        self.cells = cells
+    def __init__(self, columns: Mapping[str, Sequence[str]], place: int) -> None:
+        """Begin with the columns of the table, and the place of the row in them."""
+        self._columns = columns
+        self._place = place
 
     def __getitem__(self, name: str) -> str:
-        return self.cells[self.columns[name]]
+        return self._columns[name][self._place]
 
     def get(self, name: str, default: JsonValue = None) -> JsonValue:
         """Return the cell of a column."""
-        place = self.columns.get(name)
-        return default if place is None else self.cells[place]
+        column = self._columns.get(name)
+        return default if column is None else column[self._place]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.columns)
+        return iter(self._columns)
 
     def __len__(self) -> int:
-        return len(self.columns)
+        return len(self._columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of a file, column by column: a record of its own is made of a row when one is asked for.
+
+    ``lines`` tells where each row stands in the file ``name``; there are as many cells in each of
+    the ``columns``.
+    """
+
+    kind: str
+    name: str
+    columns: Mapping[str, Sequence[str]]
+    lines: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def __iter__(self) -> Iterator[Record]:
+        for place, line in enumerate(self.lines):
+            yield Record(self.kind, "", Row(self.columns, place), f"{self.name}:{line}")
+
+
+@dataclass(frozen=True, slots=True)
+class Records(Sequence[Record]):
+    """Records in the order they were read; those of ``parts`` that are tables have many."""
+
+    parts: tuple[Record | Table, ...] = ()
+
+    def __len__(self) -> int:
+        return sum(len(part) if isinstance(part, Table) else 1 for part in self.parts)
+
+    def __iter__(self) -> Iterator[Record]:
+        for part in self.parts:
+            if isinstance(part, Table):
+                yield from part
+            else:
+                yield part
+
+    @overload
+    def __getitem__(self, index: int) -> Record: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Record, ...]: ...
+    def __getitem__(self, index: int | slice) -> Record | tuple[Record, ...]:
+        """Return one or some of them, to look at: all are made for it."""
+        return tuple(self)[index]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +143,7 @@ class SourceRead:
     changes do whose beginning was not read.
     """
 
-    records: tuple[Record, ...] = ()
+    records: Sequence[Record] = ()
     coverage: tuple[Coverage, ...] = ()
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     diagnostics: tuple[RecordDiagnostic, ...] = ()

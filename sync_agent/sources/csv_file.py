@@ -19,15 +19,14 @@ import io
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, compress, islice, repeat
-from operator import itemgetter
+from itertools import chain, compress, islice
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from sync_agent.errors import InputError
-from sync_agent.inventory.record import Record, RecordDiagnostic, Row
+from sync_agent.inventory.record import RecordDiagnostic, Table
 from sync_agent.sources.text_file import text_fault
 
 LINE_BYTES_MAX = 1_048_576
@@ -61,8 +60,8 @@ class CsvFile:
     bad_lines: dict[int, str] = field(default_factory=dict)
     may_be_odd: bool = False
 
-    def records(self) -> Iterator[Record]:
-        """Yield the file's records.
+    def records(self) -> Iterator[Table]:
+        """Yield the file's records, some thousands in a go.
 
         Raises:
             OSError: it cannot be read.
@@ -72,16 +71,16 @@ class CsvFile:
             self.digest.update(f"{self.path.name}\n".encode())
             yield from self._records(file)
 
-    def _records(self, file: BinaryIO) -> Iterator[Record]:
+    def _records(self, file: BinaryIO) -> Iterator[Table]:
         lines = self._lines(file)
         first_line = next(lines, "")
         reader = csv.reader(
             chain((first_line,), lines), strict=True, delimiter=_separator(first_line)
         )
         header = self._read_header(reader)
-        columns = {name: place for place, name in enumerate(header) if name}
         while rows := _Rows.read(reader):
-            yield from self._records_of(columns, *self._sound(rows, len(header)))
+            if table := self._table(header, *self._sound(rows, len(header))):
+                yield table
             if isinstance(rows.broken, csv.Error):
                 self._fault(rows.end + 1, f"is no CSV: {rows.broken}", "check its quotes")
             if len(self.faults) > FAULTS_MAX:
@@ -110,18 +109,19 @@ class CsvFile:
                 sound.append((cells, first))
         return [cells for cells, _ in sound], [first for _, first in sound]
 
-    def _records_of(
-        self, columns: Mapping[str, int], rows: Sequence[Sequence[str]], lines: Sequence[int]
-    ) -> Iterator[Record]:
-        """Return the records of sound rows, without those whose cells are all empty."""
-        cells = [tuple(map(str.strip, row)) for row in rows]
-        if not all(map(itemgetter(0), cells)):
-            filled = list(map(any, cells))
-            cells, lines = list(compress(cells, filled)), list(compress(lines, filled))
-        attributes = map(Row, repeat(columns), cells)
-        name = self.path.name
-        places = [f"{name}:{line}" for line in lines]
-        return map(Record, repeat(self.scope), repeat(""), attributes, places)
+    def _table(
+        self, header: Sequence[str], rows: Sequence[Sequence[str]], lines: Sequence[int]
+    ) -> Table | None:
+        """Return sound rows without those whose cells are all empty, None where none is left."""
+        columns = [list(map(str.strip, cells)) for cells in zip(*rows, strict=True)]
+        if columns and "" in columns[0]:
+            filled = list(map(any, zip(*columns, strict=True)))
+            columns = [list(compress(cells, filled)) for cells in columns]
+            lines = list(compress(lines, filled))
+        if not lines:
+            return None
+        named = {name: cells for name, cells in zip(header, columns, strict=True) if name}
+        return Table(self.scope, self.path.name, named, lines)
 
     def _read_header(self, reader: Iterator[list[str]]) -> tuple[str, ...]:
         """Return the name of each column, "" where it has none."""

@@ -21,14 +21,20 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from itertools import islice
 from os.path import realpath
 from pathlib import Path
 from stat import S_ISREG
 from typing import Protocol
 
 from sync_agent.errors import InputError
-from sync_agent.inventory.record import Coverage, Record, RecordDiagnostic, SourceRead
+from sync_agent.inventory.record import (
+    Coverage,
+    Record,
+    RecordDiagnostic,
+    Records,
+    SourceRead,
+    Table,
+)
 from sync_agent.inventory.rules_file import nearest
 from sync_agent.sources.csv_file import CsvFile
 from sync_agent.sources.graphml_file import PARTS, GraphmlFile
@@ -53,8 +59,8 @@ class _File(Protocol):
     columns: tuple[str, ...]
     faults: list[RecordDiagnostic]
 
-    def records(self) -> Iterator[Record]:
-        """Yield its records."""
+    def records(self) -> Iterator[Record | Table]:
+        """Yield its records, the rows of a table some in a go."""
         ...
 
 
@@ -63,7 +69,7 @@ class _ReadFile:
     """What a file gave as part of a scope, and what told it from others then."""
 
     stamp: Stamp | None
-    records: tuple[Record, ...]
+    records: Records
     columns: tuple[str, ...]
     faults: tuple[RecordDiagnostic, ...]
     digest: bytes
@@ -123,7 +129,8 @@ def _read(folder: Path, names: Sequence[str], scopes: Sequence[str], kept: Kept)
     digest = hashlib.sha256()
     before = dict(kept)
     kept.clear()
-    records: list[Record] = []
+    parts: list[Record | Table] = []
+    count = 0
     coverage: list[Coverage] = []
     columns: dict[str, tuple[str, ...]] = {}
     diagnostics: list[RecordDiagnostic] = []
@@ -140,9 +147,10 @@ def _read(folder: Path, names: Sequence[str], scopes: Sequence[str], kept: Kept)
             key = (scope, file.path.name)
             read = _as_kept(before.get(key), file.path)
             if read is None:
-                read = _read_file(file, folder, RECORDS_MAX - len(records))
-            records += read.records
-            if len(records) <= KEPT_MAX:
+                read = _read_file(file, folder, RECORDS_MAX - count)
+            parts += read.records.parts
+            count += len(read.records)
+            if count <= KEPT_MAX:
                 kept[key] = read
             digest.update(read.digest)
             faults += read.faults
@@ -153,7 +161,7 @@ def _read(folder: Path, names: Sequence[str], scopes: Sequence[str], kept: Kept)
         coverage.append(Coverage(scope, not faults, str(faults[0]) if faults else ""))
         diagnostics += faults
     return SourceRead(
-        records=tuple(records),
+        records=Records(tuple(parts)),
         coverage=tuple(coverage),
         columns=columns,
         diagnostics=tuple(dict.fromkeys(diagnostics)),
@@ -187,17 +195,18 @@ def _read_file(file: _File, folder: Path, most: int) -> _ReadFile:
         _TooMuchError: it has more than ``most`` records.
     """
     stamp = _stamp(file.path)
-    records: list[Record] = []
+    parts: list[Record | Table] = []
+    count = 0
     try:
-        found = _records(file, folder)
-        for record in islice(found, most):
-            records.append(record)  # noqa: PERF402 - what came before a fault stays
-        if next(found, None) is not None:
-            raise _TooMuchError(
-                f"has more than {RECORDS_MAX:,} records",
-                place=str(folder),
-                remedy="split it into several sources",
-            )
+        for part in _records(file, folder):
+            parts.append(part)
+            count += 1 if isinstance(part, Record) else len(part)
+            if count > most:
+                raise _TooMuchError(
+                    f"has more than {RECORDS_MAX:,} records",
+                    place=str(folder),
+                    remedy="split it into several sources",
+                )
     except _TooMuchError:
         raise
     except InputError as error:
@@ -205,7 +214,9 @@ def _read_file(file: _File, folder: Path, most: int) -> _ReadFile:
         file.open = True
         stamp = None
     faults = tuple(file.faults)
-    return _ReadFile(stamp, tuple(records), file.columns, faults, file.digest.digest(), file.open)
+    return _ReadFile(
+        stamp, Records(tuple(parts)), file.columns, faults, file.digest.digest(), file.open
+    )
 
 
 def _as_kept(known: _ReadFile | None, path: Path) -> _ReadFile | None:
@@ -226,7 +237,7 @@ def _stamp(path: Path) -> Stamp | None:
     return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
-def _records(file: _File, folder: Path) -> Iterator[Record]:
+def _records(file: _File, folder: Path) -> Iterator[Record | Table]:
     path = file.path
     try:
         _refuse_odd(path, folder)

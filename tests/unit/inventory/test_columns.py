@@ -41,9 +41,9 @@ def test_a_column_converts_as_its_cells_do(cells: list[tuple[str, str]]) -> None
     else:
         found = values_by_column(ScopeRecords(given), PLAIN)
         if isinstance(found, Rows):
-            texts = [value for row in found.rows for value in row if isinstance(value, str)]
+            texts = [value for row in found for value in row if isinstance(value, str)]
             assert all(len(text) <= found.chars_max for text in texts)
-            found = [dict(zip(found.names, row, strict=True)) for row in found.rows]
+            found = [dict(zip(found.names, row, strict=True)) for row in found]
         assert found == (expected or None)
 
 

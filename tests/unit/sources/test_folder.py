@@ -97,7 +97,7 @@ def test_a_json_file_that_is_cut_off_leaves_its_coverage_incomplete(
     tmp_path: Path, text: str, said: str
 ) -> None:
     found = read(tmp_path, "s.geojson", text.encode(errors="surrogateescape"))
-    assert found.records == ()
+    assert not found.records
     assert said in found.diagnostics[0].message
     assert not found.coverage[0].complete
 
@@ -135,7 +135,7 @@ def test_a_geojson_file_in_other_coordinates_is_told_once(tmp_path: Path) -> Non
     feature = {"type": "Feature", "properties": {}, "geometry": point}
     text = json.dumps({"type": "FeatureCollection", "crs": crs, "features": [feature] * 3})
     found = read(tmp_path, "masts.geojson", text)
-    assert found.records == ()
+    assert not found.records
     (fault,) = found.diagnostics
     assert str(fault) == "masts.geojson: its coordinates are in urn:ogc:def:crs:EPSG::2056"
     assert "ogr2ogr" in fault.remedy
@@ -285,16 +285,16 @@ async def test_a_file_that_did_not_change_is_not_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(folder_module, "SETTLED_S", 0)
-    (tmp_path / "a.csv").write_text("id\nA\n")
-    (tmp_path / "b.csv").write_text("id\nB\n")
+    (tmp_path / "a.ndjson").write_text('{"id": "A"}\n')
+    (tmp_path / "b.ndjson").write_text('{"id": "B"}\n')
     source = FolderSource(tmp_path)
-    first = await source.read(["a.csv", "b.csv"])
-    (tmp_path / "b.csv").write_text("id\nC\n")
-    second = await source.read(["a.csv", "b.csv"])
+    first = await source.read(["a.ndjson", "b.ndjson"])
+    (tmp_path / "b.ndjson").write_text('{"id": "C"}\n')
+    second = await source.read(["a.ndjson", "b.ndjson"])
     assert second.records[0] is first.records[0]
     assert second.records[1].attributes == {"id": "C"}
     assert second.digest != first.digest
-    assert second == read_folder(tmp_path, ["a.csv", "b.csv"])
+    assert second == read_folder(tmp_path, ["a.ndjson", "b.ndjson"])
 
 
 async def test_a_file_that_could_not_be_read_is_tried_again(
