@@ -2,8 +2,7 @@
 
 Time is a lower bound at the quotas: the slowest of the instance's creations and deletions, its
 patches, and the writes of the busiest twin, which the service limits to a few a second with those
-of its relationships. Query units are an estimate from recorded charges: a fixed part per page and
-something per row.
+of its relationships. Query units are an estimate from recorded charges.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sync_agent.query.charge import charge_of_rows
 from sync_agent.reconcile.change import Action, Change, patch_of
 from sync_agent.reconcile.plan import Plan
 from sync_agent.twins.twin import JsonValue
@@ -20,8 +20,6 @@ from sync_agent.twins.twin import JsonValue
 BILLED_BYTES = 1024
 """Operations are billed in increments of this many bytes."""
 PAGE_ROWS = 1000
-UNITS_PER_PAGE = 2.8
-UNITS_PER_ROW = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +78,8 @@ def seconds_of(changes: Sequence[Change], rates: Rates) -> float:
 
 def query_units(rows: int) -> float:
     """Return about how many query units it takes to read so many rows."""
-    return -(-rows // PAGE_ROWS) * UNITS_PER_PAGE + rows * UNITS_PER_ROW
+    pages, rest = divmod(rows, PAGE_ROWS)
+    return pages * charge_of_rows(PAGE_ROWS) + (charge_of_rows(rest) if rest else 0.0)
 
 
 def _writes(changes: Sequence[Change]) -> Counter[str]:

@@ -14,6 +14,7 @@ import msgspec
 
 from sync_agent.dtdl.registry import ModelRegistry
 from sync_agent.errors import QueryError
+from sync_agent.query.charge import charge_of_count, charge_of_rows
 from sync_agent.query.checks import check
 from sync_agent.query.parser import parse
 from sync_agent.query.tree import Query
@@ -28,14 +29,6 @@ from sync_agent.stub.adt.twin_documents import without_update_times
 PAGE_DEFAULT = 100
 QUERY_MAX_S = 60.0
 STATEMENTS_MAX = 256
-# Query units, fitted to what the service was recorded to charge: 2.79 for no row, 2.87 for one,
-# 3.18 for five, 8.94 for 45, 20.75 for 86, 25.9 for 100, some 6.05 for a COUNT of about 40 twins.
-CHARGE_BASE = 2.79
-CHARGE_ROW = 0.075
-CHARGE_GROWTH = 0.00156  # each row adds this to the price of all
-CHARGE_GROWTH_ROWS = 100  # there is no recording of more
-CHARGE_COUNTED = 0.08
-CHARGE_COUNTED_MAX = 1_000
 _MARK_MAX = 2**62
 
 
@@ -129,17 +122,6 @@ def _page(db: TwinDb, query: Query, lowered: Lowered, place: _Place, asked: Aske
     else:
         shaped = [without_update_times(lowered.row(row)) for row in page]
     return QueryAnswer(shaped, token, charge_of_rows(len(page)))
-
-
-def charge_of_rows(count: int) -> float:
-    """Estimate the query units of a page."""
-    row = CHARGE_ROW + CHARGE_GROWTH * min(count, CHARGE_GROWTH_ROWS)
-    return round(CHARGE_BASE + row * count, 2)
-
-
-def charge_of_count(counted: int) -> float:
-    """Estimate the query units of a COUNT."""
-    return round(CHARGE_BASE + CHARGE_COUNTED * min(counted, CHARGE_COUNTED_MAX), 2)
 
 
 def _place(body: Any) -> _Place:

@@ -1,4 +1,5 @@
 from sync_agent.inventory.owner import Owner
+from sync_agent.query.charge import charge_of_rows
 from sync_agent.reconcile.change import Action, Change, Edit
 from sync_agent.reconcile.cost import Cost, Rates, cost_of, query_units
 from sync_agent.reconcile.plan import Plan
@@ -40,6 +41,7 @@ def test_operations_are_billed_by_the_kilobyte() -> None:
     assert cost_of(plan(large), RATES).billed_operations == 3
 
 
-def test_query_units_grow_with_rows() -> None:
+def test_query_units_are_those_of_the_pages_a_reading_takes() -> None:
     assert query_units(0) == 0
-    assert 15 < query_units(100) < 30
+    assert query_units(100) == charge_of_rows(100)
+    assert query_units(2_100) == 2 * charge_of_rows(1_000) + charge_of_rows(100)
