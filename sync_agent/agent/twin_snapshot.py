@@ -34,7 +34,7 @@ from datetime import UTC, datetime
 from sync_agent.inventory.desired import DesiredGraph
 from sync_agent.inventory.owner import Owner
 from sync_agent.ports.twin_store import TwinReader
-from sync_agent.reconcile.change import Action, Change, model_of
+from sync_agent.reconcile.change import Action, Change
 from sync_agent.reconcile.part import Touched
 from sync_agent.reconcile.plan import managed_by
 from sync_agent.runs.observe import (
@@ -46,15 +46,13 @@ from sync_agent.runs.observe import (
 )
 from sync_agent.twins.graph import TwinGraph
 from sync_agent.twins.time import parse_time_ms
-from sync_agent.twins.twin import Document
+from sync_agent.twins.twin import Document, Key, key_of, model_of
 
 LAG_S = 15.0
 """How long queries may not see a write, a little more than the service says."""
 OVERLAP_S = 60.0
 EDGES_PER_FULL = 4
 WRITTEN_MAX = 2_000
-
-_Key = tuple[str, str]
 
 
 class TwinSnapshot:
@@ -177,7 +175,7 @@ class TwinSnapshot:
             self._edges_at_s = now_s
             edges = [row async for row in reader.query(owner.relationships_query())]
             own = (e for e in self.graph.relationships() if owner.owns_relationship(e))
-            self._put_edges(edges, instead_of=list(map(_key, own)))
+            self._put_edges(edges, instead_of=list(map(key_of, own)))
 
     async def _read_by_id(
         self, reader: TwinReader, changes: Sequence[Change], *, around: bool = False
@@ -193,10 +191,10 @@ class TwinSnapshot:
                 self._put_twin(twin)
         known = self.graph
         sources = {change.edge.source for change in changes if change.relationship is not None}
-        before = {_key(edge) for source in sources for edge in known.outgoing(source)}
+        before = {key_of(edge) for source in sources for edge in known.outgoing(source)}
         if around:
             for id_ in twins:
-                before |= {_key(edge) for edge in (*known.outgoing(id_), *known.incoming(id_))}
+                before |= {key_of(edge) for edge in (*known.outgoing(id_), *known.incoming(id_))}
         self._put_edges(found.relationships(), instead_of=before)
 
     async def _read_in_the_way(self, reader: TwinReader, desired: DesiredGraph) -> None:
@@ -218,7 +216,7 @@ class TwinSnapshot:
         graph = self.graph
         going = graph.twin_ids - desired.twins.keys() - desired.held
         before = {
-            _key(edge) for id_ in going for edge in (*graph.outgoing(id_), *graph.incoming(id_))
+            key_of(edge) for id_ in going for edge in (*graph.outgoing(id_), *graph.incoming(id_))
         }
         self._put_edges(await relationships_at(reader, going), instead_of=before)
 
@@ -258,9 +256,9 @@ class TwinSnapshot:
         self._touched.twins.add(id_)
         self.graph.remove_twin(id_)
 
-    def _put_edges(self, edges: Iterable[Document], *, instead_of: Collection[_Key]) -> None:
+    def _put_edges(self, edges: Iterable[Document], *, instead_of: Collection[Key]) -> None:
         """Take relationships in, in place of those that were known where they were looked for."""
-        found = {_key(edge): edge for edge in edges}
+        found = {key_of(edge): edge for edge in edges}
         for key in set(instead_of) - found.keys():
             self._count_edge(self.graph.relationship(*key), -1)
             self.graph.remove_relationship(*key)
@@ -296,10 +294,6 @@ def _time(twin: Document) -> str:
 def _comes_back(change: Change) -> bool:
     """Tell whether what was written is among the twins that changed, once queries see it."""
     return change.twin is not None and change.action is not Action.DELETE
-
-
-def _key(edge: Document) -> _Key:
-    return (edge["$sourceId"], edge["$relationshipId"])
 
 
 def _stamp(time_ms: float) -> str:

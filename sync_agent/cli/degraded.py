@@ -10,6 +10,7 @@ import typer
 from sync_agent.cli import context, reading
 from sync_agent.report.output import STATE_STYLES, Column, Output, print_line, print_rows
 from sync_agent.report.progress import Progress
+from sync_agent.twins.twin import model_of
 
 QUERY = "SELECT * FROM digitaltwins T WHERE T.health.state IN ['degraded','critical','down']"
 STATES = ("down", "critical", "degraded")
@@ -42,7 +43,7 @@ def _row(twin: Mapping[str, Any]) -> dict[str, Any]:
     health = twin["health"]
     return {
         "element": twin["$dtId"],
-        "type": reading.type_name(reading.model_of(twin)),
+        "type": reading.type_name(model_of(twin)),
         "state": health["state"],
         "score": health.get("score"),
         "since": health.get("stateSince"),

@@ -10,6 +10,7 @@ import typer
 from sync_agent.cli import context, reading
 from sync_agent.report.output import Column, Output, print_line, print_rows
 from sync_agent.report.progress import Progress
+from sync_agent.twins.twin import model_of
 
 TABLE_ROWS = 1_000
 JSON_ROWS_MAX = 1_000_000
@@ -47,7 +48,7 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row for a table: documents inside it by their id, bookkeeping left out."""
     flat = {k: _cell(v) for k, v in row.items() if k not in ("$etag", "$metadata")}
     if "$dtId" in row:
-        kind = reading.type_name(reading.model_of(row))
+        kind = reading.type_name(model_of(row))
         return {"$dtId": row["$dtId"], "type": kind, **flat}
     return flat
 

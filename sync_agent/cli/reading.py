@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -46,8 +46,3 @@ def type_name(model: str) -> str:
     'Site'
     """
     return model.partition(";")[0].rpartition(":")[2]
-
-
-def model_of(document: Mapping[str, Any]) -> str:
-    """Return the model of a twin's document."""
-    return str((document.get("$metadata") or {}).get("$model", ""))

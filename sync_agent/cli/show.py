@@ -10,6 +10,7 @@ import typer
 from sync_agent.cli import context, reading
 from sync_agent.errors import NotFoundError
 from sync_agent.report.output import Column, Output, print_fields, print_line, print_rows
+from sync_agent.twins.twin import model_of
 
 if TYPE_CHECKING:
     from sync_agent.settings.settings import Settings
@@ -45,7 +46,7 @@ def show(
     state = health.get("state", "unknown")
     score = f", score {health['score']:.0f}" if "score" in health else ""
     why = f": {health['explanation']}" if health.get("explanation") else ""
-    print_line(f"{element} ({reading.type_name(reading.model_of(twin))}) is {state}{score}{why}")
+    print_line(f"{element} ({reading.type_name(model_of(twin))}) is {state}{score}{why}")
     print_line("")
     print_rows(list(_properties(twin, "")), _PROPERTIES, output=output)
     edges = [_edge("->", e, e["$targetId"]) for e in found["outgoing"]]

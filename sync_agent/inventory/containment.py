@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-Key = tuple[str, str]
+from sync_agent.twins.twin import Key
+
 PEELINGS_MAX = 32
 
 

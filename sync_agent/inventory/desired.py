@@ -14,7 +14,7 @@ from enum import StrEnum
 from sync_agent.inventory.owner import Owner
 from sync_agent.inventory.paths import Path
 from sync_agent.inventory.record import Coverage, RecordDiagnostic
-from sync_agent.twins.twin import JsonValue, Relationship, Twin
+from sync_agent.twins.twin import JsonValue, Key, Relationship, Twin
 
 
 class Ownership(StrEnum):
@@ -43,9 +43,9 @@ class DesiredGraph:
 
     owner: Owner
     twins: Mapping[str, Twin] = field(default_factory=dict)
-    relationships: Mapping[tuple[str, str], Relationship] = field(default_factory=dict)
+    relationships: Mapping[Key, Relationship] = field(default_factory=dict)
     held: frozenset[str] = frozenset()
-    held_relationships: frozenset[tuple[str, str]] = frozenset()
+    held_relationships: frozenset[Key] = frozenset()
     observed: Mapping[str, Mapping[Path, JsonValue]] = field(default_factory=dict)
     ownership: Mapping[str, Mapping[Path, Ownership]] = field(default_factory=dict)
     relationship_properties: Mapping[str, frozenset[str]] = field(default_factory=dict)

@@ -31,14 +31,12 @@ from sync_agent.inventory.record import Record, RecordDiagnostic
 from sync_agent.inventory.rule_check import relationship_of, schema_at
 from sync_agent.inventory.rules import Mapping as Rules
 from sync_agent.inventory.rules import RelationshipRule
-from sync_agent.twins.twin import Document, Relationship, Twin
+from sync_agent.twins.twin import Document, Key, Relationship, Twin
 
 ID_CHARS_MAX = 128
 NAMES_SHOWN = 6
 ADVISED_PATH = ("reliabilityIndicator",)
 ADVISED = "ADVISED"
-
-Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)

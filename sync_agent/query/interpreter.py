@@ -48,12 +48,11 @@ from sync_agent.query.tree import (
     TypeTest,
 )
 from sync_agent.twins.graph import TwinGraph
-from sync_agent.twins.twin import Document
+from sync_agent.twins.twin import Document, Key, key_of
 
 Binding: TypeAlias = Mapping[str, Document]
 """What each name stands for in one row; the only collection is there as its alias, or ''."""
 
-_Edge: TypeAlias = tuple[str, str]  # source and id: what identifies a relationship
 _ABSENT: Final[Any] = object()
 
 
@@ -133,7 +132,7 @@ def _paths(
     position: int,
     at: Document,
     binding: Binding,
-    used: frozenset[_Edge],
+    used: frozenset[Key],
     graph: TwinGraph,
 ) -> Iterator[Binding]:
     """Yield the bindings of all paths that go on from a node; ``used`` are the edges behind it."""
@@ -151,10 +150,10 @@ def _paths(
 
 
 def _hops(
-    segment: Segment, start: Document, graph: TwinGraph, used: frozenset[_Edge]
-) -> Iterator[tuple[Document, Document, frozenset[_Edge]]]:
+    segment: Segment, start: Document, graph: TwinGraph, used: frozenset[Key]
+) -> Iterator[tuple[Document, Document, frozenset[Key]]]:
     """Yield where a segment leads: twin, last edge, edges used; no path uses an edge twice."""
-    frontier: list[tuple[Document, Document, frozenset[_Edge]]] = [(start, {}, used)]
+    frontier: list[tuple[Document, Document, frozenset[Key]]] = [(start, {}, used)]
     for hop in range(1, segment.hops_max + 1):
         frontier = [
             (twin, edge, spent | {key})
@@ -168,7 +167,7 @@ def _hops(
 
 def _neighbours(
     segment: Segment, twin: Document, graph: TwinGraph
-) -> Iterator[tuple[Document, Document, _Edge]]:
+) -> Iterator[tuple[Document, Document, Key]]:
     ends: list[tuple[Document, str]] = []
     if segment.direction is not Direction.IN:
         ends += [(edge, edge["$targetId"]) for edge in graph.outgoing(twin["$dtId"])]
@@ -182,7 +181,7 @@ def _neighbours(
     for edge, far_id in ends:
         far = graph.twin(far_id)
         if far is not None and (not segment.names or edge["$relationshipName"] in segment.names):
-            yield far, edge, (edge["$sourceId"], edge["$relationshipId"])
+            yield far, edge, key_of(edge)
 
 
 def _may_be(twin: Document, name: str, allowed: Mapping[str, frozenset[str]]) -> bool:

@@ -16,7 +16,7 @@ from typing import TypeAlias
 from msgspec import structs
 
 from sync_agent.inventory.paths import Path, put_at, value_at
-from sync_agent.twins.twin import Document, JsonValue, Relationship, Twin
+from sync_agent.twins.twin import Document, JsonValue, Key, Relationship, Twin, model_of
 
 Thing: TypeAlias = Twin | Relationship
 
@@ -98,11 +98,6 @@ def element_of(thing: Thing) -> str:
     return thing.id if isinstance(thing, Twin) else "/".join(thing.key)
 
 
-def model_of(document: Document) -> str:
-    """Return the model of a twin's document, "" where it has none."""
-    return (document.get("$metadata") or {}).get("$model") or ""
-
-
 def same(one: JsonValue, other: JsonValue) -> bool:
     """Tell whether two JSON values are the same: 5 is 5.0, but True is not 1."""
     if type(one) is type(other) and type(one) in _SCALARS:
@@ -132,8 +127,8 @@ def moves(changes: Iterable[Change]) -> frozenset[str]:
     the same source. Where more go than come, those whose id comes again are the ones that move,
     then the first by id.
     """
-    coming: dict[tuple[str, str], set[str]] = defaultdict(set)
-    going: dict[tuple[str, str], list[str]] = defaultdict(list)
+    coming: dict[Key, set[str]] = defaultdict(set)
+    going: dict[Key, list[str]] = defaultdict(list)
     for change in changes:
         if change.relationship is None or change.action is Action.UPDATE:
             continue

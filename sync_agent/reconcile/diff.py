@@ -16,7 +16,7 @@ from sync_agent.inventory.desired import DesiredGraph, Ownership
 from sync_agent.inventory.paths import Path, put_at, value_at
 from sync_agent.reconcile.change import MODEL_PATH, Action, Change, Edit, same
 from sync_agent.twins.graph import TwinGraph
-from sync_agent.twins.twin import Document, JsonValue, Relationship, Twin
+from sync_agent.twins.twin import Document, JsonValue, Relationship, Twin, model_of
 
 
 def diff(desired: DesiredGraph, observed: TwinGraph) -> tuple[Change, ...]:
@@ -47,7 +47,7 @@ def foreign_twins(desired: DesiredGraph, observed: TwinGraph) -> tuple[str, ...]
 
 def twin_edits(desired: DesiredGraph, twin: Twin, document: Document) -> tuple[Edit, ...]:
     """Return the edits that make an existing twin as wanted, in order of paths."""
-    old_model = (document.get("$metadata") or {}).get("$model", "")
+    old_model = model_of(document)
     owned = {p for p, by in desired.ownership[twin.model].items() if by is Ownership.MANAGED}
     unread = desired.unread.get(twin.model, frozenset())
     edits: list[Edit] = []
@@ -129,7 +129,7 @@ def _managed_by_model(desired: DesiredGraph) -> dict[str, _Managed]:
 
 def _as_wanted(twin: Twin, document: Document, managed: _Managed) -> bool:
     """Tell whether an existing twin is as wanted, without saying what is not."""
-    model = (document.get("$metadata") or {}).get("$model", "")
+    model = model_of(document)
     if model != twin.model and not _is_model(model, twin.model):
         return False
     properties = twin.properties

@@ -18,9 +18,7 @@ from sync_agent.inventory.paths import value_at
 from sync_agent.reconcile.change import same
 from sync_agent.reconcile.plan import Plan
 from sync_agent.twins.graph import TwinGraph
-from sync_agent.twins.twin import Document
-
-Key = tuple[str, str]
+from sync_agent.twins.twin import Key, key_of
 
 
 @dataclass(slots=True)
@@ -73,7 +71,7 @@ def part_of(
     edges = set(touched.edges)
     going = {id_ for id_ in touched.twins if id_ not in desired.twins}
     for id_ in touched.turned | going:
-        edges.update(_key(edge) for edge in (*observed.outgoing(id_), *observed.incoming(id_)))
+        edges.update(key_of(edge) for edge in (*observed.outgoing(id_), *observed.incoming(id_)))
     if turned := touched.turned & desired.twins.keys():
         edges.update(
             key
@@ -108,7 +106,7 @@ def standing_out(plan: Plan, desired: DesiredGraph, observed: TwinGraph) -> Touc
             found.twins.add(change.element)
     names = {*plan.left, *plan.absent}
     if names:
-        edges = (*desired.relationships, *map(_key, observed.relationships()))
+        edges = (*desired.relationships, *map(key_of, observed.relationships()))
         found.edges.update(key for key in edges if "/".join(key) in names)
         found.twins.update(n for n in names if n in desired.twins or observed.twin(n) is not None)
     for id_, values in desired.observed.items():
@@ -131,7 +129,3 @@ def _rules(graph: DesiredGraph) -> tuple[object, ...]:
 
 def _differs(before: object, after: object) -> bool:
     return before is not after and before != after
-
-
-def _key(edge: Document) -> Key:
-    return (edge["$sourceId"], edge["$relationshipId"])

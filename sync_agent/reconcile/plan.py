@@ -28,6 +28,7 @@ from sync_agent.reconcile.rules import (
     hold_paused,
 )
 from sync_agent.twins.graph import TwinGraph
+from sync_agent.twins.twin import key_of, model_of
 
 NAMES_SHOWN = 5
 
@@ -162,11 +163,7 @@ def make_plan(
 
 def managed_by(owner: Owner, observed: TwinGraph) -> Counter[str]:
     """Return how many twins of each model, and relationships of each name, are the owner's."""
-    managed = Counter(
-        (twin.get("$metadata") or {}).get("$model", "")
-        for twin in observed.twins()
-        if owner.owns_twin(twin)
-    )
+    managed = Counter(model_of(twin) for twin in observed.twins() if owner.owns_twin(twin))
     managed.update(
         edge["$relationshipName"]
         for edge in observed.relationships()
@@ -251,7 +248,7 @@ def _unheld(changes: list[Change], observed: TwinGraph) -> tuple[list[Change], l
             continue
         id_ = change.twin.id
         edges = (*observed.outgoing(id_), *observed.incoming(id_))
-        left = [e for e in edges if (e["$sourceId"], e["$relationshipId"]) not in going]
+        left = [edge for edge in edges if key_of(edge) not in going]
         (held if left or id_ in coming else stay).append(change)
     return stay, [f"{_listed(held)} not deleted: relationships that stay hold on"] * bool(held)
 

@@ -18,7 +18,6 @@ from sync_agent.reconcile.change import (
     Edit,
     Thing,
     leaves,
-    model_of,
     moved,
     rebase,
     same,
@@ -27,7 +26,7 @@ from sync_agent.reconcile.change import (
 )
 from sync_agent.reconcile.plan import Plan
 from sync_agent.twins.graph import TwinGraph
-from sync_agent.twins.twin import Document, JsonValue, Relationship, Twin
+from sync_agent.twins.twin import Document, JsonValue, Relationship, Twin, model_of
 
 VALUE_CHARS_SHOWN = 60
 

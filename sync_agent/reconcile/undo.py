@@ -17,7 +17,6 @@ from sync_agent.reconcile.change import (
     Change,
     Edit,
     leaves,
-    model_of,
     moved,
     rebase,
     same_edge,
@@ -26,7 +25,7 @@ from sync_agent.reconcile.diff import deletion_of_edge, deletion_of_twin
 from sync_agent.reconcile.plan import Plan, in_order
 from sync_agent.reconcile.stale import Stale, lacks
 from sync_agent.twins.graph import TwinGraph
-from sync_agent.twins.twin import Document, Relationship, Twin
+from sync_agent.twins.twin import Document, Key, Relationship, Twin, key_of, model_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,18 +135,18 @@ def _edits_back(change: Change, document: Document) -> Iterable[Change]:
     return (Change(Action.UPDATE, relationship=named, edits=left),)
 
 
-def _holding(change: Change, now: TwinGraph, going: set[tuple[str, str]]) -> str:
+def _holding(change: Change, now: TwinGraph, going: set[Key]) -> str:
     """Return a relationship that keeps a twin from being deleted, "" when there is none."""
     if change.twin is None or change.action is not Action.DELETE:
         return ""
     for edge in (*now.outgoing(change.twin.id), *now.incoming(change.twin.id)):
-        if (edge["$sourceId"], edge["$relationshipId"]) not in going:
+        if key_of(edge) not in going:
             return f"{edge['$sourceId']}/{edge['$relationshipId']}"
     return ""
 
 
 def _linked(
-    changes: list[Change], left: list[Stale], now: TwinGraph, going: set[tuple[str, str]]
+    changes: list[Change], left: list[Stale], now: TwinGraph, going: set[Key]
 ) -> Iterator[Change]:
     """Yield the changes without relationships whose ends or whose id will not be free."""
     coming = {c.twin.id for c in changes if c.twin and c.action is Action.CREATE}

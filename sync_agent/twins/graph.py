@@ -10,10 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, KeysView
 
-from sync_agent.twins.twin import Document
-
-Key = tuple[str, str]
-"""What identifies a relationship: its source, and its id there."""
+from sync_agent.twins.twin import Document, Key, key_of
 
 _ByEnd = defaultdict[str, dict[Key, Document]]
 
@@ -28,7 +25,7 @@ class TwinGraph:
         self, twins: Iterable[Document] = (), relationships: Iterable[Document] = ()
     ) -> None:
         self._twins = {twin["$dtId"]: twin for twin in twins}
-        self._edges = {(e["$sourceId"], e["$relationshipId"]): e for e in relationships}
+        self._edges = {key_of(edge): edge for edge in relationships}
         self._ends: tuple[_ByEnd, _ByEnd] | None = None
 
     def put_twin(self, document: Document) -> None:
@@ -41,7 +38,7 @@ class TwinGraph:
 
     def put_relationship(self, document: Document) -> None:
         """Add a relationship, or replace the one of that source and id."""
-        key = (document["$sourceId"], document["$relationshipId"])
+        key = key_of(document)
         self.remove_relationship(*key)
         self._edges[key] = document
         if self._ends is not None:

@@ -19,6 +19,18 @@ JsonValue: TypeAlias = (
     Any  # None | bool | int | float | str | list[JsonValue] | dict[str, JsonValue]
 )
 Document: TypeAlias = dict[str, JsonValue]
+Key: TypeAlias = tuple[str, str]
+"""What identifies a relationship in the whole graph: its source, and its id there."""
+
+
+def model_of(document: Mapping[str, JsonValue]) -> str:
+    """Return the model of a twin's document, "" where it has none."""
+    return (document.get("$metadata") or {}).get("$model") or ""
+
+
+def key_of(document: Mapping[str, JsonValue]) -> Key:
+    """Return what identifies a relationship's document in the whole graph."""
+    return (document["$sourceId"], document["$relationshipId"])
 
 
 class Twin(msgspec.Struct, frozen=True, gc=False):
@@ -37,13 +49,12 @@ class Twin(msgspec.Struct, frozen=True, gc=False):
     @classmethod
     def from_document(cls, document: Mapping[str, JsonValue]) -> Twin:
         """Read a twin from the document the service returns."""
-        metadata = document.get("$metadata") or {}
         return cls(
             id=document["$dtId"],
-            model=metadata.get("$model", ""),
+            model=model_of(document),
             properties={k: v for k, v in document.items() if not k.startswith("$")},
             etag=document.get("$etag") or "",
-            metadata=metadata,
+            metadata=document.get("$metadata") or {},
         )
 
     def to_document(self) -> Document:
@@ -70,8 +81,8 @@ class Relationship(msgspec.Struct, frozen=True, gc=False):
     etag: str = ""
 
     @property
-    def key(self) -> tuple[str, str]:
-        """Return what identifies it in the whole graph: ``(source, id)``."""
+    def key(self) -> Key:
+        """Return what identifies it in the whole graph."""
         return (self.source, self.id)
 
     @classmethod

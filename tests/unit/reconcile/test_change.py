@@ -6,7 +6,6 @@ from sync_agent.reconcile.change import (
     Change,
     Edit,
     element_of,
-    model_of,
     moved,
     patch_of,
     rebase,
@@ -87,7 +86,6 @@ def test_a_twin_is_told_by_its_model() -> None:
     twin = Twin("A", "dtmi:m;1", {"x": 1})
     assert same_kind(Twin("A", "dtmi:m;1").as_stored(), twin)
     assert not same_kind(Twin("A", "dtmi:m;2", {"x": 1}).as_stored(), twin)
-    assert model_of({"$dtId": "A"}) == ""
 
 
 def test_an_edit_moved_where_there_is_neither_what_was_nor_what_is_wanted() -> None:
