@@ -16,7 +16,7 @@ from typing import TypeAlias
 from msgspec import structs
 
 from sync_agent.inventory.paths import Path, put_at, value_at
-from sync_agent.twins.twin import Document, JsonValue, Key, Relationship, Twin, model_of
+from sync_agent.twins.twin import Document, JsonValue, Relationship, Twin, model_of
 
 Thing: TypeAlias = Twin | Relationship
 
@@ -120,23 +120,23 @@ def patch_of(edits: Sequence[Edit]) -> list[Document]:
     return [_operation(edit) for edit in edits]
 
 
-def moves(changes: Iterable[Change]) -> frozenset[str]:
+def moves(changes: Sequence[Change]) -> frozenset[str]:
     """Return the deletions that only make room: the relationship gets another end.
 
     The service cannot move an end, so the old relationship goes and a new one of that name comes at
     the same source. Where more go than come, those whose id comes again are the ones that move,
     then the first by id.
     """
-    coming: dict[Key, set[str]] = defaultdict(set)
-    going: dict[Key, list[str]] = defaultdict(list)
+    going: dict[tuple[str, str], list[str]] = defaultdict(list)
     for change in changes:
-        if change.relationship is None or change.action is Action.UPDATE:
-            continue
-        place = (change.edge.source, change.edge.name)
-        if change.action is Action.CREATE:
-            coming[place].add(change.element)
-        else:
-            going[place].append(change.element)
+        if change.action is Action.DELETE and change.relationship is not None:
+            going[change.edge.source, change.edge.name].append(change.element)
+    if not going:
+        return frozenset()
+    coming: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for change in changes:
+        if change.action is Action.CREATE and change.relationship is not None:
+            coming[change.edge.source, change.edge.name].add(change.element)
     moving: set[str] = set()
     for place, elements in going.items():
         made = coming.get(place, set())

@@ -200,27 +200,34 @@ def phases(changes: Sequence[Change]) -> tuple[tuple[Change, ...], ...]:
     return tuple(tuple(groups[number]) for number in sorted(groups))
 
 
+_TWIN_PHASES = {Action.CREATE: 0, Action.UPDATE: 1, Action.DELETE: 5}
+_EDGE_PHASES = {Action.DELETE: 2, Action.CREATE: 3, Action.UPDATE: 4}
+
+
 def _phase(change: Change) -> int:
     """Return when a change can be made: twins first, edges between, twins that go last."""
-    if change.twin is not None:
-        return {Action.CREATE: 0, Action.UPDATE: 1, Action.DELETE: 5}[change.action]
-    return {Action.DELETE: 2, Action.CREATE: 3, Action.UPDATE: 4}[change.action]
+    return (_EDGE_PHASES if change.twin is None else _TWIN_PHASES)[change.action]
 
 
 def _within_coverage(
-    desired: DesiredGraph, changes: Iterable[Change], coverage: Sequence[Coverage]
+    desired: DesiredGraph, changes: Sequence[Change], coverage: Sequence[Coverage]
 ) -> HeldBack:
     """Hold back deletions that an incompletely read scope might contradict."""
+    if not any(change.action is Action.DELETE for change in changes):
+        return HeldBack(list(changes))
     complete = complete_scopes(coverage)
     reasons = {c.scope: c.reason for c in coverage if not c.complete}
     retargeted = {c.element for c in changes if c.action is Action.CREATE}
     result = HeldBack()
     for change in changes:
+        if change.action is not Action.DELETE:
+            result.changes.append(change)
+            continue
         scopes = desired.twin_scopes if change.twin else desired.relationship_scopes
         of = scopes.get(change.kind, frozenset())
         named = change.element in retargeted or change.element in desired.gone
         said = named or not desired.gone.isdisjoint(change.twins)
-        if change.action is not Action.DELETE or said:
+        if said:
             result.changes.append(change)
         elif not of:
             result.hold(f"no rule of the mapping speaks of {change.kind}", change)
