@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
+import msgspec
 from msgspec import structs
 
 from sync_agent.inventory.paths import Path, put_at, value_at
@@ -46,9 +47,8 @@ class Edit:
         return "model" if self.path == MODEL_PATH else ".".join(self.path)
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One write: of ``twin`` or of ``relationship``, never both.
+class Change(msgspec.Struct, frozen=True, gc=False):
+    """One write: of ``twin`` or of ``relationship``, never both; a first plan has millions.
 
     To create, the value is the whole thing, to delete, the whole thing as it was when the plan was
     made. To update, it says which one by id and model or ends. What exists bears its ETag.

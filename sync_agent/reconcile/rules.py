@@ -13,7 +13,9 @@ Everything else about what may be deleted is decided where the plan is made.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec import structs
 
 from sync_agent.inventory.paths import Path, value_at
 from sync_agent.reconcile.change import Action, Change, Edit, moves, same
@@ -101,9 +103,9 @@ def hold_accepted(changes: Sequence[Change], rules: PlanRules) -> HeldBack:
                 if edit.path not in accepted or not accepted[edit.path].covers(edit)
             )
             if len(left) < len(change.edits):
-                result.hold("accepted as it is", replace(change, edits=()))
+                result.hold("accepted as it is", structs.replace(change, edits=()))
             if left or not change.edits:
-                result.changes.append(replace(change, edits=left))
+                result.changes.append(structs.replace(change, edits=left))
     return result
 
 

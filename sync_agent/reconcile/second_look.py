@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from msgspec import structs
+
 from sync_agent.inventory.owner import Owner
 from sync_agent.inventory.paths import value_at
 from sync_agent.reconcile.change import Action, Change, Edit, Thing, moved, rebase, same, same_kind
@@ -96,7 +98,7 @@ def _left_to_update(change: Change, there: Thing, *, replans: bool) -> Left | No
         )
         if any(len(e.path) > 1 and value_at(document, e.path[:-1]) is None for e in edits):
             raise StaleError("changed by")
-        change = replace(change, edits=edits)
+        change = structs.replace(change, edits=edits)
     return Left(change, edits, there.etag) if edits else None
 
 

@@ -190,9 +190,9 @@ class _Load:
                 continue
             etag = document.get("$etag") or ""
             if change.twin is not None:
-                made = replace(change, twin=structs.replace(change.twin, etag=etag))
+                made = structs.replace(change, twin=structs.replace(change.twin, etag=etag))
             else:
-                made = replace(change, relationship=structs.replace(change.edge, etag=etag))
+                made = structs.replace(change, relationship=structs.replace(change.edge, etag=etag))
             self._note(number, "done")
             result.applied[Action.CREATE] += 1
             result.changed.update(change.twins[:1])

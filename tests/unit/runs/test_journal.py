@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from sync_agent.errors import InputError, StoreError
 from sync_agent.inventory.owner import Owner
@@ -140,7 +140,7 @@ def edit(*values: int) -> Change:
 
 
 def deletion(change: Change) -> Change:
-    return replace(change, action=Action.DELETE)
+    return structs.replace(change, action=Action.DELETE)
 
 
 @pytest.mark.parametrize(
