@@ -7,10 +7,6 @@ repeated all the same because the patches of this house are idempotent (``add`` 
 made the condition fail, and only the caller can look.
 Where a gate is given, every request waits for its turn there, the repeated ones and the further
 pages of a listing too. Plain http is allowed to loopback addresses only.
-
-The SDK's pipeline has only the policies that do something here. Its own retries, redirects, traces
-and logs are a third of what a request costs, and at a thousand patches a second that decides
-whether one core can use the service's quota.
 """
 
 from __future__ import annotations
@@ -29,17 +25,10 @@ import aiohttp
 from azure.core import MatchConditions
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError
-from azure.core.pipeline.policies import (
-    AsyncBearerTokenCredentialPolicy,
-    ContentDecodePolicy,
-    RequestIdPolicy,
-    SansIOHTTPPolicy,
-    UserAgentPolicy,
-)
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.digitaltwins.core.aio import DigitalTwinsClient
 
-from sync_agent.azure.identity import ADT_SCOPE, FixedTokenCredential
+from sync_agent.azure.request_policies import request_policies
 from sync_agent.azure.service_errors import translated
 from sync_agent.errors import NotFoundError, ServiceError, SettingsError, UnreachableError
 from sync_agent.hosts import is_loopback
@@ -97,11 +86,6 @@ class AzureTwinStore:
         # aiohttp sends PUT and DELETE again by itself where a kept connection breaks; then the
         # answer is that to the second one, and whether we made the change is lost.
         self._session._retry_connection = False
-        bearer = (
-            _PlainBearer(self._credential)
-            if self._plain
-            else AsyncBearerTokenCredentialPolicy(self._credential, ADT_SCOPE)
-        )
         self._client = DigitalTwinsClient(
             self._url,
             self._credential,
@@ -111,12 +95,7 @@ class AzureTwinStore:
                 use_env_settings=False,
                 connection_timeout=CONNECT_MAX_S,
             ),
-            policies=[
-                RequestIdPolicy(),
-                UserAgentPolicy(user_agent="sync-agent"),
-                ContentDecodePolicy(),
-                bearer,
-            ],
+            policies=request_policies(self._credential, plain=self._plain),
         )
         return self
 
@@ -372,16 +351,3 @@ def _if_match(etag: str | None) -> dict[str, Any]:
     if etag is None:
         return {}
     return {"etag": etag, "match_condition": MatchConditions.IfNotModified}
-
-
-class _PlainBearer(SansIOHTTPPolicy[Any, Any]):
-    """Sends a fixed token over http, which the SDK's own policy refuses; for loopback only."""
-
-    def __init__(self, credential: AsyncTokenCredential) -> None:
-        self._fixed = credential if isinstance(credential, FixedTokenCredential) else None
-
-    async def on_request(self, request: Any) -> None:
-        """Put the token on the request."""
-        if self._fixed is not None:
-            token = await self._fixed.get_token()
-            request.http_request.headers["Authorization"] = f"Bearer {token.token}"

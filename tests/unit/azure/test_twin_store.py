@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any
+from uuid import UUID
 
 import pytest
 from aiohttp import web
@@ -232,6 +233,18 @@ async def test_nobody_listening_is_told_with_the_address(unused_tcp_port: int) -
             await store.get_twin("S1")
     assert f"127.0.0.1:{unused_tcp_port} cannot be reached" in raised.value.message
     assert "adt.url" in raised.value.remedy
+
+
+async def test_each_request_says_who_asks_and_has_an_id_of_its_own(service: Scripted) -> None:
+    service.answers = [web.json_response(TWIN), web.Response(status=204)]
+    async with service.store() as store:
+        assert await store.get_twin("S1") == Twin.from_document(TWIN)
+        await store.patch_twin("S1", PATCH)
+    headers = [request.headers for request in service.requests]
+    assert all(given["User-Agent"].startswith("sync-agent azsdk-python") for given in headers)
+    first, second = (UUID(given["x-ms-client-request-id"]) for given in headers)
+    assert first != second
+    assert "Authorization" not in headers[0]
 
 
 async def test_the_token_is_sent_and_never_shown(service: Scripted) -> None:
