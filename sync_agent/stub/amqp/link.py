@@ -124,6 +124,7 @@ class IncomingLink(Link):
         self._credit = 0
         self._first: Transfer | None = None
         self._partial = bytearray()
+        self._size = 0
 
     def start(self) -> None:
         """Grant the first credit."""
@@ -142,26 +143,30 @@ class IncomingLink(Link):
         if transfer.aborted:
             self._end_delivery()
             return
-        if len(self._partial) + len(payload) > self._bytes_max:
-            self._end_delivery()
-            self.detach(
-                AmqpError(
-                    Condition.MESSAGE_TOO_LARGE,
-                    f"the message on link '{self.name}' exceeds the maximum of {self._bytes_max}"
-                    " bytes",
-                )
-            )
-            return
-        if transfer.more:
-            self._first = first
-            self._partial += payload
-            return
         if first.delivery_id is None:
             raise AmqpError(Condition.INVALID_FIELD, "a delivery has no delivery-id")
+        self._size += len(payload)
+        is_too_large = self._size > self._bytes_max
+        if transfer.more:
+            self._first = first
+            if is_too_large:
+                self._partial.clear()
+            else:
+                self._partial += payload
+            return
         body = bytes(self._partial) + payload if self._partial else payload
+        size = self._size
         self._end_delivery()
         is_settled = first.settled or transfer.settled
-        self.receive(first.delivery_id, is_settled, first.message_format, body)
+        if is_too_large:  # the words are the service's: clients look for them
+            text = (
+                f"The received message (delivery-id:{first.delivery_id}, size:{size} bytes)"
+                f" exceeds the limit ({self._bytes_max} bytes) currently allowed on the link."
+            )
+            problem = AmqpError(Condition.MESSAGE_TOO_LARGE, text)
+            self.answer(first.delivery_id, is_settled, problem)
+        else:
+            self.receive(first.delivery_id, is_settled, first.message_format, body)
 
     def receive(self, delivery_id: int, is_settled: bool, message_format: int, body: bytes) -> None:
         """Take a whole delivery."""
@@ -179,6 +184,7 @@ class IncomingLink(Link):
     def _end_delivery(self) -> None:
         self._first = None
         self._partial = bytearray()
+        self._size = 0
         self._count = (self._count + 1) % _SERIAL
         self._credit -= 1
         if self._credit <= CREDIT // 2:

@@ -40,12 +40,11 @@ _SECTION_TYPES: Mapping[int, tuple[type, ...]] = {
     MESSAGE_ANNOTATIONS: (dict,),
     PROPERTIES: (list,),
     APPLICATION_PROPERTIES: (dict,),
-    DATA: (bytes,),
+    DATA: (bytes, type(None)),  # JavaScript's SDK puts null there
     SEQUENCE: (list,),
     VALUE: (object,),
     FOOTER: (dict,),
 }
-_BODY = frozenset((DATA, SEQUENCE, VALUE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +110,7 @@ def read_delivery(payload: bytes, message_format: int) -> Delivery:
         return Delivery(event.partition_key, (event,))
     envelope = sections(payload)
     key = next((_key(part.value) for part in envelope if part.code == MESSAGE_ANNOTATIONS), None)
-    bodies = [part.value for part in envelope if part.code == DATA]
+    bodies = [part.value or b"" for part in envelope if part.code == DATA]
     if not bodies or len(bodies) > BATCH_EVENTS_MAX:
         raise AmqpError(
             Condition.DECODE_ERROR, f"a batch holds {len(bodies)} events, not 1..{BATCH_EVENTS_MAX}"
@@ -125,7 +124,6 @@ def _event(parts: Sequence[Section], envelope_key: str | None) -> IncomingEvent:
     kept: list[bytes] = []
     bare: list[bytes] = []
     key: str | None = None
-    has_body = False
     for part in parts:
         if part.code == HEADER:
             header = part.raw
@@ -134,9 +132,8 @@ def _event(parts: Sequence[Section], envelope_key: str | None) -> IncomingEvent:
             kept.extend(_kept_entries(part.raw, part.value))
         elif part.code != DELIVERY_ANNOTATIONS:
             bare.append(part.raw)
-            has_body = has_body or part.code in _BODY
-    if not has_body:
-        raise AmqpError(Condition.DECODE_ERROR, "a message has no body section")
+    if not bare:
+        raise AmqpError(Condition.DECODE_ERROR, "a message is empty")
     return IncomingEvent(
         header, b"".join(kept), len(kept), b"".join(bare), envelope_key if key is None else key
     )

@@ -284,7 +284,7 @@ def attach(
             encode(UInt(0)) if sends else NULL,
             encode(ULong(max_message_size)),
             encode(SymbolArray(offered_capabilities)) if offered_capabilities else NULL,
-            *(NULL, NULL),
+            *(NULL, encode({})),  # the SDKs before 5.11.1 add these properties to their own
         ),
     )
 

@@ -54,6 +54,7 @@ async def test_a_delivery_is_accepted_and_comes_back_out() -> None:
         b"not a message",
         data_message(b"x")[:-1],
         b"\x00\x53\x73\xc1\x01\x00",
+        b"\x00\x53\x75\x43",
         b"\x00\x53\x99\x40",
         data_message(b"x", {"x-opt-partition-key": 7}),
         data_message(b"x", {"x-opt-partition-key": "k" * 200}),
@@ -72,12 +73,41 @@ async def test_a_malformed_message_is_rejected_and_the_link_lives_on(payload: by
         assert broker._namespace.hub("hub").partitions[0].info().next_sequence == 1
 
 
+@pytest.mark.parametrize(
+    ("sent", "body"),
+    [
+        (b"\x00\x53\x75\x40", [(0x75, None)]),  # what JavaScript's SDK makes of null
+        (b"\x00\x53\x77\x40", [(0x77, None)]),
+        (b"\x00\x53\x73" + encode(["m"]), []),  # what Python's makes of a value of None
+    ],
+)
+async def test_a_message_may_carry_nothing(sent: bytes, body: list[tuple[int, object]]) -> None:
+    async with running_broker() as broker:
+        client = await RawClient.ready(broker)
+        await client.sender(0)
+        fields = await send(client, 0, sent)
+        assert fields[4] == Described(p.ACCEPTED, [])
+        await client.receiver(1)
+        client.flow(1, 1)
+        _, payload = await client.expect(p.TRANSFER)
+        assert [(s.code, s.value) for s in sections(payload) if 0x75 <= s.code <= 0x77] == body
+
+
+async def test_the_answer_to_an_attach_has_properties() -> None:
+    # azure-eventhub before 5.11.1 adds those of the answer to its own.
+    async with running_broker() as broker:
+        client = await RawClient.ready(broker)
+        assert (await client.sender(0))[13] == {}
+        assert (await client.receiver(1))[13] == {}
+
+
 async def test_an_empty_batch_is_rejected_whole() -> None:
     async with running_broker() as broker:
         client = await RawClient.ready(broker)
         await client.sender(0)
         broken = b"".join(b"\x00\x53\x75" + encode(body) for body in (data_message(b"1"), b"?"))
-        for payload in (b"", broken):
+        hollow = b"".join(b"\x00\x53\x75" + encode(body) for body in (data_message(b"1"), None))
+        for payload in (b"", broken, hollow):
             fields = await send(client, 0, payload, message_format=BATCH_FORMAT)
             assert isinstance(fields[4], Described)
             assert fields[4].descriptor == p.REJECTED
@@ -97,18 +127,21 @@ async def test_an_aborted_delivery_leaves_nothing_behind() -> None:
         assert body_of(payload) == b"whole"
 
 
-async def test_a_message_beyond_the_maximum_detaches_its_link_only() -> None:
+async def test_a_message_beyond_the_maximum_is_rejected_and_the_link_lives_on() -> None:
     async with running_broker(limits=Limits(message_bytes_max=1_000)) as broker:
         client = await RawClient.ready(broker)
         await client.sender(0)
-        client.transfer(0, data_message(b"x" * 900), more=True)
-        client.transfer(0, b"y" * 200, new=False)
-        client.transfer(0, data_message(b"late"))
-        fields, _ = await client.expect(p.DETACH)
-        assert condition(fields, 2) == "amqp:link:message-size-exceeded"
-        client.detach(0)
-        await client.sender(0)
-        await send(client, 0, data_message(b"good"))
+        client.transfer(0, b"x" * 900, more=True)
+        client.transfer(0, b"y" * 200, more=True, new=False)
+        client.transfer(0, b"z" * 900, new=False)
+        fields, _ = await client.expect(p.DISPOSITION)
+        assert isinstance(fields[4], Described)
+        assert isinstance(fields[4].value, list)
+        assert fields[4].descriptor == p.REJECTED
+        assert condition(fields[4].value, 0) == "amqp:link:message-size-exceeded"
+        assert "(delivery-id:1, size:2000 bytes) exceeds the limit (1000 bytes)" in str(fields[4])
+        fields = await send(client, 0, data_message(b"good"))
+        assert fields[4] == Described(p.ACCEPTED, [])
 
 
 async def test_a_settled_delivery_that_cannot_be_kept_detaches_the_link() -> None:
