@@ -118,7 +118,7 @@ def _consumer(
 
 
 def _unknown(address: str) -> AmqpError:
-    return AmqpError(Condition.NOT_FOUND, f"the messaging entity '{address}' could not be found")
+    return AmqpError(Condition.NOT_FOUND, f"The messaging entity '{address}' could not be found.")
 
 
 def _terminus(described: Described | None, filters_at: int | None) -> Terminus:

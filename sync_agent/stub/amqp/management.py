@@ -28,7 +28,8 @@ def answer(namespace: Namespace, request: Request, is_authorized: Authorizer) ->
     """Answer a request to ``$management``."""
     operation, kind = request.text("operation"), request.text("type")
     if operation != "READ" or kind not in (HUB_TYPE, PARTITION_TYPE):
-        return Reply(501, f"the operation '{operation}' of type '{kind}' is not implemented")
+        text = f"the operation '{operation}' of type '{kind}' is not implemented"
+        return Reply(501, text, condition=Condition.NOT_IMPLEMENTED)
     try:
         _check_access(namespace, request, is_authorized)
         hub = namespace.hub(request.text("name"))
@@ -36,7 +37,8 @@ def answer(namespace: Namespace, request: Request, is_authorized: Authorizer) ->
             return Reply(200, "OK", _hub_information(hub))
         return Reply(200, "OK", _partition_information(namespace, hub, request.text("partition")))
     except AmqpError as error:
-        return Reply(_STATUS.get(error.condition, 500), error.message)
+        status = _STATUS.get(error.condition, 500)
+        return Reply(status, error.message, condition=error.condition)
 
 
 def _check_access(namespace: Namespace, request: Request, is_authorized: Authorizer) -> None:

@@ -235,11 +235,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The answer to a request; ``body`` is sent as an AMQP value."""
+    """The answer to a request; ``body`` is sent as an AMQP value, ``condition`` says what failed."""
 
     status: int
     description: str
     body: object = None
+    condition: Condition | None = None
 
 
 def read_request(payload: bytes) -> Request:
@@ -274,11 +275,16 @@ def encode_reply(request: Request, reply: Reply) -> bytes:
     """Encode an answer; it correlates by the request's message id."""
     nulls = [encode(None)] * 13
     nulls[5] = encode(request.message_id)
-    status = {"status-code": Int(reply.status), "status-description": reply.description}
+    status: dict[object, object] = {
+        "status-code": Int(reply.status),
+        "status-description": reply.description,
+    }
+    if reply.condition is not None:
+        status["error-condition"] = Symbol(reply.condition)
     return b"".join(
         (
             described_list(PROPERTIES, nulls),
-            bytes((0x00, 0x53, APPLICATION_PROPERTIES)) + encode(dict(status)),
+            bytes((0x00, 0x53, APPLICATION_PROPERTIES)) + encode(status),
             encode(Described(ULong(VALUE), reply.body)),
         )
     )

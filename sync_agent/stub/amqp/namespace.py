@@ -7,7 +7,8 @@ one turn.
 
 Ownership follows Event Hubs: a receiver with an epoch displaces those of its group with a lower,
 equal or no epoch; one with a lower or no epoch is refused while a higher one is there; without
-epochs at most ``receivers_max`` of a group share a partition.
+epochs at most ``receivers_max`` of a group share a partition. What a client is told is in the
+service's words where tests of its SDKs look for them.
 """
 
 from __future__ import annotations
@@ -119,8 +120,8 @@ class Partition:
             what = "offset" if position.kind is PositionKind.OFFSET else "sequence number"
             raise AmqpError(
                 Condition.ARGUMENT_ERROR,
-                f"the supplied {what} '{position.value}' is invalid;"
-                f" the last {what} in the partition is '{last}'",
+                f"The supplied {what} '{position.value}' is invalid."
+                f" The last {what} in the system is '{last}'.",
             )
         return self._log.locate(self.key, position)
 
@@ -133,17 +134,12 @@ class Partition:
         present = self._readers.setdefault(group, [])
         highest = max((other.epoch for other in present if other.epoch is not None), default=None)
         if highest is not None and (reader.epoch is None or reader.epoch < highest):
-            wanted = "no epoch" if reader.epoch is None else f"epoch {reader.epoch}"
-            raise AmqpError(
-                Condition.STOLEN,
-                f"a receiver with epoch {highest} owns {self.hub}/{self.number} in consumer group"
-                f" '{group}', so a receiver with {wanted} is not admitted",
-            )
+            raise AmqpError(Condition.STOLEN, _refusal(highest, reader.epoch))
         if reader.epoch is None and len(present) >= receivers_max:
             raise AmqpError(
                 Condition.LIMIT_EXCEEDED,
-                f"{self.hub}/{self.number} has the maximum of {receivers_max} receivers"
-                f" in consumer group '{group}'",
+                "Exceeded the maximum number of allowed receivers per partition in a consumer group"
+                f" which is {receivers_max} ({self.hub}/{self.number}, group '{group}').",
             )
         losers = list(present) if reader.epoch is not None else []
         present.append(reader)
@@ -152,8 +148,10 @@ class Partition:
             loser.lose(
                 AmqpError(
                     Condition.STOLEN,
-                    f"a receiver with epoch {reader.epoch} took over {self.hub}/{self.number}"
-                    f" in consumer group '{group}'",
+                    f"New receiver 'nil' with higher epoch of '{reader.epoch}' is created hence"
+                    f" current receiver 'nil' with epoch '{loser.epoch or 0}' is getting"
+                    " disconnected. If you are recreating the receiver, make sure a higher epoch is"
+                    f" used ({self.hub}/{self.number}, group '{group}').",
                 )
             )
 
@@ -170,6 +168,22 @@ class Partition:
         for present in list(self._readers.values()):
             for reader in list(present):
                 reader.wake()
+
+
+def _refusal(highest: int, epoch: int | None) -> str:
+    """Return what a reader is told that a stronger one keeps out."""
+    if epoch is None:
+        return (
+            f"At least one receiver for the endpoint is created with epoch of '{highest}', and so"
+            " non-epoch receiver is not allowed. Either reconnect with a higher epoch, or make sure"
+            " all epoch receivers are closed or disconnected."
+        )
+    return (
+        f"Receiver 'nil' with a higher epoch of '{highest}' already exists. Receiver 'nil' with"
+        f" epoch {epoch} cannot be created. Make sure you are creating receiver with increasing"
+        " epoch value to ensure connectivity, or ensure all old epoch receivers are closed or"
+        " disconnected."
+    )
 
 
 class Hub:
@@ -195,8 +209,8 @@ class Hub:
                 return self.partitions[index]
         raise AmqpError(
             Condition.ARGUMENT_OUT_OF_RANGE,
-            f"the partition '{number}' is invalid for event hub '{self.name}';"
-            f" it should be between 0 and {len(self.partitions) - 1}",
+            "The specified partition is invalid for an EventHub partition sender or receiver."
+            f" It should be between 0 and {len(self.partitions) - 1}; it is '{number}'.",
         )
 
     def route(self, partition_key: str | None) -> Partition:
@@ -217,7 +231,7 @@ class Hub:
             return group
         raise AmqpError(
             Condition.NOT_FOUND,
-            f"the consumer group '{name}' of event hub '{self.name}' could not be found",
+            f"The messaging entity '{self.name}|{name}' could not be found.",
         )
 
 
@@ -294,7 +308,7 @@ class Namespace:
         hub = self._hubs.get(name.lower())
         if hub is None:
             raise AmqpError(
-                Condition.NOT_FOUND, f"the messaging entity '{name}' could not be found"
+                Condition.NOT_FOUND, f"The messaging entity '{name}' could not be found."
             )
         return hub
 

@@ -351,11 +351,17 @@ async def test_a_group_shares_a_partition_up_to_its_maximum() -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "winner"),
-    [(None, 0, 2), (0, None, 1), (1, 2, 2), (2, 1, 1), (1, 1, 2)],
+    ("first", "second", "winner", "words"),
+    [
+        (None, 0, 2, "New receiver 'nil' with higher epoch of '0' is created"),
+        (0, None, 1, "At least one receiver for the endpoint is created with epoch of '0'"),
+        (1, 2, 2, "hence current receiver 'nil' with epoch '1' is getting disconnected"),
+        (2, 1, 1, "Receiver 'nil' with a higher epoch of '2' already exists"),
+        (1, 1, 2, "New receiver 'nil' with higher epoch of '1' is created"),
+    ],
 )
 async def test_the_stronger_epoch_owns_the_partition(
-    first: int | None, second: int | None, winner: int
+    first: int | None, second: int | None, winner: int, words: str
 ) -> None:
     async with running_broker() as broker:
         client = await RawClient.ready(broker)
@@ -365,6 +371,7 @@ async def test_the_stronger_epoch_owns_the_partition(
             client.attach(handle, receiver=True, source=source, properties=properties)
         fields, _ = await client.expect(p.DETACH)
         assert condition(fields, 2) == "amqp:link:stolen"
+        assert words in str(fields[2])
         assert fields[0] == 3 - winner
 
 
@@ -419,6 +426,16 @@ async def test_cbs_says_what_it_does_not_take(
         answer, _ = await client.request("$cbs", properties, body)
         assert answer["status-code"] == status
         assert answer["status-description"]
+        # With a condition azure-eventhub would show neither status nor description.
+        assert "error-condition" not in answer
+
+
+_CONDITIONS = {  # JavaScript's SDK goes by these, not by the status
+    400: "com.microsoft:argument-out-of-range",
+    401: "amqp:unauthorized-access",
+    404: "amqp:not-found",
+    501: "amqp:not-implemented",
+}
 
 
 @pytest.mark.parametrize(
@@ -453,6 +470,7 @@ async def test_management_answers_with_a_status(properties: dict[str, object], s
         client = await RawClient.ready(broker)
         answer, _ = await client.request("$management", properties)
         assert answer["status-code"] == status
+        assert answer.get("error-condition") == _CONDITIONS.get(status)
 
 
 async def test_a_transfer_on_no_link_ends_the_session() -> None:
