@@ -5,8 +5,9 @@ the width from the small ``int`` subclasses below. A symbol is a ``str``
 of its own class, so that filters and property names keep their type on the way back.
 
 Bounds, against hostile input: nesting ``DEPTH_MAX``, elements in one compound ``ELEMENTS_MAX``, and
-``EMPTY_ELEMENTS_MAX`` where an array's elements take no bytes at all. Whatever does not decode
-raises ``AmqpError`` with ``amqp:decode-error``, nothing else.
+``EMPTY_ELEMENTS_MAX`` where an array's elements take no bytes at all: arrays of such arrays would
+make hundreds of megabytes of one message. Whatever does not decode raises ``AmqpError`` with
+``amqp:decode-error``, nothing else.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from sync_agent.stub.amqp.condition import AmqpError, Condition
 
 DEPTH_MAX = 16
 ELEMENTS_MAX = 65_536
-EMPTY_ELEMENTS_MAX = 256
+EMPTY_ELEMENTS_MAX = 16
 
 
 class Symbol(str):

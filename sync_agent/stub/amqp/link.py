@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from sync_agent.stub.amqp.condition import AmqpError, Condition
+from sync_agent.stub.amqp.namespace import Room
 from sync_agent.stub.amqp.performatives import Attach, Flow, Transfer, TransferEncoder, detach
 from sync_agent.stub.amqp.token import Grant
 
@@ -116,10 +117,17 @@ class IncomingLink(Link):
     """A link the peer sends on."""
 
     def __init__(
-        self, channel: Channel, attach: Attach, path: tuple[str, ...] | None, bytes_max: int
+        self,
+        channel: Channel,
+        attach: Attach,
+        path: tuple[str, ...] | None,
+        *,
+        bytes_max: int,
+        room: Room,
     ) -> None:
         super().__init__(channel, attach, path)
         self._bytes_max = bytes_max
+        self._room = room
         self._count = attach.initial_delivery_count
         self._credit = 0
         self._first: Transfer | None = None
@@ -150,9 +158,12 @@ class IncomingLink(Link):
         if transfer.more:
             self._first = first
             if is_too_large:
-                self._partial.clear()
-            else:
+                self._forget()
+            elif self._room.take(len(payload)):
                 self._partial += payload
+            else:
+                text = "too many bytes of unfinished messages wait in the stub"
+                self.detach(AmqpError(Condition.LIMIT_EXCEEDED, text))
             return
         body = bytes(self._partial) + payload if self._partial else payload
         size = self._size
@@ -181,9 +192,17 @@ class IncomingLink(Link):
         elif problem is not None:
             self.detach(problem)
 
+    def release(self) -> None:
+        """Give up the delivery that was under way."""
+        self._forget()
+
+    def _forget(self) -> None:
+        self._room.give(len(self._partial))
+        self._partial = bytearray()
+
     def _end_delivery(self) -> None:
         self._first = None
-        self._partial = bytearray()
+        self._forget()
         self._size = 0
         self._count = (self._count + 1) % _SERIAL
         self._credit -= 1

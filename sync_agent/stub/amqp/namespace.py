@@ -60,6 +60,7 @@ class Limits:
 
     frame_bytes_max: int = 65_536
     message_bytes_max: int = 1_048_576
+    unfinished_bytes_max: int = 256 * 1024 * 1024
     connections_max: int = 1_000
     sessions_max: int = 256
     links_max: int = 256
@@ -235,6 +236,24 @@ class Hub:
         )
 
 
+class Room:
+    """What the unfinished deliveries of all links may hold together: links cost a peer nothing."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._left = bytes_max
+
+    def take(self, count: int) -> bool:
+        """Take room for so many bytes; False when there is none."""
+        if count > self._left:
+            return False
+        self._left -= count
+        return True
+
+    def give(self, count: int) -> None:
+        """Give room back."""
+        self._left += count
+
+
 class Namespace:
     """All hubs of one broker, the keys that open them, and the group commit."""
 
@@ -251,6 +270,7 @@ class Namespace:
         self.keys = keys
         self._any_credential = any_credential
         self.limits = limits
+        self.room = Room(limits.unfinished_bytes_max)
         self.clock = clock
         self._log = log
         self._hubs: dict[str, Hub] = {}

@@ -28,7 +28,13 @@ class PublisherLink(IncomingLink):
         hub: Hub,
         partition: Partition | None,
     ) -> None:
-        super().__init__(channel, attach, path, namespace.limits.message_bytes_max)
+        super().__init__(
+            channel,
+            attach,
+            path,
+            bytes_max=namespace.limits.message_bytes_max,
+            room=namespace.room,
+        )
         self._namespace = namespace
         self._hub = hub
         self._partition = partition

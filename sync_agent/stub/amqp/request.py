@@ -24,7 +24,7 @@ class RequestLink(IncomingLink):
     """Takes questions to a node and answers them at once."""
 
     def __init__(self, channel: Channel, attach: Attach, node: str, namespace: Namespace) -> None:
-        super().__init__(channel, attach, None, REQUEST_BYTES_MAX)
+        super().__init__(channel, attach, None, bytes_max=REQUEST_BYTES_MAX, room=namespace.room)
         self._node = node
         self._namespace = namespace
 

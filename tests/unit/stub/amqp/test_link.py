@@ -55,6 +55,7 @@ async def test_a_delivery_is_accepted_and_comes_back_out() -> None:
         data_message(b"x")[:-1],
         b"\x00\x53\x73\xc1\x01\x00",
         b"\x00\x53\x75\x43",
+        b"\x00\x53\x77\xe0\x02\x11\x40",  # an array of 17 nulls, which take no room
         b"\x00\x53\x99\x40",
         data_message(b"x", {"x-opt-partition-key": 7}),
         data_message(b"x", {"x-opt-partition-key": "k" * 200}),
@@ -78,7 +79,7 @@ async def test_a_malformed_message_is_rejected_and_the_link_lives_on(payload: by
     [
         (b"\x00\x53\x75\x40", [(0x75, None)]),  # what JavaScript's SDK makes of null
         (b"\x00\x53\x77\x40", [(0x77, None)]),
-        (b"\x00\x53\x73" + encode(["m"]), []),  # what Python's makes of a value of None
+        (b"\x00\x53\x73" + encode(["m"]), []),  # properties alone
     ],
 )
 async def test_a_message_may_carry_nothing(sent: bytes, body: list[tuple[int, object]]) -> None:
@@ -142,6 +143,27 @@ async def test_a_message_beyond_the_maximum_is_rejected_and_the_link_lives_on() 
         assert "(delivery-id:1, size:2000 bytes) exceeds the limit (1000 bytes)" in str(fields[4])
         fields = await send(client, 0, data_message(b"good"))
         assert fields[4] == Described(p.ACCEPTED, [])
+
+
+async def test_unfinished_messages_of_all_clients_share_a_bounded_room() -> None:
+    async with running_broker(limits=Limits(unfinished_bytes_max=1_000)) as broker:
+        first, second = await RawClient.ready(broker), await RawClient.ready(broker)
+        await first.sender(0)
+        await second.sender(0)
+        first.transfer(0, b"x" * 900, more=True)
+        await asyncio.sleep(0.05)
+        second.transfer(0, b"y" * 200, more=True)
+        fields, _ = await second.expect(p.DETACH)
+        assert condition(fields, 2) == "amqp:resource-limit-exceeded"
+        first.close()  # whatever way a link ends, its room is free again
+        await asyncio.sleep(0.05)
+        second.detach(0)
+        await second.sender(0)
+        for _ in range(3):
+            second.transfer(0, data_message(b"y" * 800), more=True)
+            second.transfer(0, b"", new=False)
+            fields, _ = await second.expect(p.DISPOSITION)
+            assert fields[4] == Described(p.ACCEPTED, [])
 
 
 async def test_a_settled_delivery_that_cannot_be_kept_detaches_the_link() -> None:
