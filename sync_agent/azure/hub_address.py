@@ -14,10 +14,12 @@ from sync_agent.errors import (
     ServiceError,
     SettingsError,
     UnauthorizedError,
+    UnavailableError,
     UnreachableError,
 )
 
 AUTH_TIMEOUT_S = 10
+_TAKEN = ("link:stolen", "maximum number of allowed receivers")
 _NOT_FOUND = ("not-found", "NotFound", "could not be found", "Status code: 404")
 
 
@@ -91,6 +93,11 @@ def service_error(error: BaseException, address: HubAddress) -> ServiceError:
             f"there is no event hub or consumer group at {address.place}",
             status=404,
             remedy="check event_hub.name and event_hub.consumer_group",
+        )
+    if any(sign in condition for sign in _TAKEN):
+        return UnavailableError(
+            f"other readers of the same consumer group hold event hub {address.place}",
+            remedy="give the agent a consumer group of its own: event_hub.consumer_group",
         )
     if isinstance(error, EventDataError) and not isinstance(error, EventDataSendError):
         return ServiceError(f"event hub {address.place} refused an event: {type(error).__name__}")

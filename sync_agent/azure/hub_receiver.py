@@ -20,10 +20,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+import structlog
 from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubConsumerClient
+from azure.eventhub.amqp import AmqpMessageBodyType
 
 from sync_agent.azure.hub_address import HubAddress, build_client, service_error
+from sync_agent.errors import UnavailableError
 from sync_agent.ports.events import BatchHandler, Event, Extent
 from sync_agent.ports.watch import Unwatched, Watch
 
@@ -33,6 +36,8 @@ HAND_OVER_S = 0.1  # how long the SDK gathers before it hands events over
 PROBE_AFTER_S = 10.0
 PROBE_MAX_S = 20.0
 EARLIEST = "-1"
+
+_log = structlog.get_logger("sync_agent")
 
 
 class _Inbox:
@@ -81,7 +86,9 @@ class HubReceiver:
     The SDK's consumer may go silent after its connection broke, without an error
     (azure-sdk-for-python #42332). So a partition that delivered nothing for ``PROBE_AFTER_S`` is
     asked about: when the hub has newer events, or was out of reach meanwhile, the client is made
-    anew.
+    anew. When the hub's last event is older than the one handled last, the hub itself was made anew
+    and is read from its beginning. A partition that other readers hold is said once, and taken up
+    when they leave it.
     """
 
     def __init__(
@@ -108,6 +115,7 @@ class HubReceiver:
         self._handled: dict[str, int] = {}
         self._delivered_s: dict[str, float] = {}
         self._busy: set[str] = set()
+        self._taken: set[str] = set()
 
     async def partitions(self) -> Sequence[str]:
         """Return the hub's partition ids.
@@ -184,6 +192,9 @@ class HubReceiver:
             if events and not self._ended.is_set():
                 now = self._delivered_s[partition] = time.monotonic()
                 self._presence.ended(now)
+                if partition in self._taken:
+                    self._taken.discard(partition)
+                    _log.info("partition is received again", partition=partition)
                 positions[partition] = await inboxes[partition].put(events)
 
         receiving = asyncio.create_task(
@@ -262,14 +273,33 @@ class HubReceiver:
     async def _has_newer(self, partition: str) -> bool:
         properties = await self._client.get_partition_properties(partition)
         last = int(properties["last_enqueued_sequence_number"])
+        if last < self._handled[partition]:
+            _log.warning(
+                "event hub was made anew, it is read from its beginning", partition=partition
+            )
+            self._handled[partition] = -1
+            return True
         return not properties["is_empty"] and last > self._handled[partition]
 
-    async def _on_error(self, _context: Any, error: Exception) -> None:
+    async def _on_error(self, context: Any, error: Exception) -> None:
         """Take an error the SDK gives up on; a passing one is the watch's matter."""
         translated = service_error(error, self._address)
+        if isinstance(translated, UnavailableError):
+            self._note_taken(str(context.partition_id), translated)
+            return
         self._presence.ended(time.monotonic(), translated)
         if not translated.retryable:
             self._fail(translated)
+
+    def _note_taken(self, partition: str, error: UnavailableError) -> None:
+        if partition not in self._taken:
+            self._taken.add(partition)
+            _log.warning(
+                "partition is not received",
+                partition=partition,
+                reason=error.message,
+                remedy=error.remedy,
+            )
 
     def _fail(self, error: Exception) -> None:
         self._failure = self._failure or error
@@ -297,8 +327,11 @@ def _received(partition: str, event: EventData) -> Event:
 
 
 def _body(event: EventData) -> bytes:
+    """Return what an event carries; what is no bytes or text is shown, to be refused as no JSON."""
     body: Any = event.body
-    return body if isinstance(body, bytes) else b"".join(body)
+    if event.body_type is AmqpMessageBodyType.DATA:
+        return b"".join(section or b"" for section in body)
+    return body if isinstance(body, bytes) else repr(body).encode()
 
 
 def _text(value: Any) -> str:

@@ -235,7 +235,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The answer to a request; ``body`` is sent as an AMQP value, ``condition`` says what failed."""
+    """The answer to a request; ``body`` is an AMQP value, ``condition`` says what failed."""
 
     status: int
     description: str

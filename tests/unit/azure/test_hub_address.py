@@ -7,6 +7,7 @@ from azure.eventhub.aio import EventHubProducerClient
 from azure.eventhub.exceptions import (
     AuthenticationError,
     ConnectError,
+    ConnectionLostError,
     EventDataError,
     EventDataSendError,
 )
@@ -17,6 +18,7 @@ from sync_agent.errors import (
     ServiceError,
     SettingsError,
     UnauthorizedError,
+    UnavailableError,
     UnreachableError,
 )
 
@@ -41,6 +43,11 @@ def test_a_hub_is_named_by_host_and_name(address: HubAddress, place: str) -> Non
         (AuthenticationError("CBS token"), UnauthorizedError),
         (ConnectError("Unauthorized access. 's3cret'"), UnauthorizedError),
         (ConnectError("amqp:not-found s3cret"), NotFoundError),
+        (ConnectionLostError("s3cret\nError condition: amqp:link:stolen"), UnavailableError),
+        (
+            ConnectionLostError("Exceeded the maximum number of allowed receivers per partition"),
+            UnavailableError,
+        ),
         (EventDataError("s3cret"), ServiceError),
         (EventDataSendError("s3cret"), UnreachableError),
         (TimeoutError(), UnreachableError),
