@@ -37,6 +37,7 @@ from sync_agent.ports.watch import Unwatched, Watch
 from sync_agent.twins.twin import Document, Relationship, Twin
 
 REQUEST_MAX_S = 60.0
+LATE_AFTER_S = 10.0
 CONNECT_MAX_S = 10.0
 PAGE_ROWS = 1_000
 CONNECTIONS_MAX = 128
@@ -285,6 +286,7 @@ class AzureTwinStore:
 
     async def _once(self, work: Callable[[Charge], Awaitable[Answer]], charge: Charge) -> Answer:
         began_s = time.monotonic()
+        late = asyncio.get_running_loop().call_later(LATE_AFTER_S, self._note_late, began_s)
         try:
             # The transport's own limits are per read, and longer than anyone waits.
             async with asyncio.timeout(REQUEST_MAX_S):
@@ -293,8 +295,15 @@ class AzureTwinStore:
             failure = translated(error, self._host)
             self._watch.ended(began_s, failure)
             raise failure from error
+        finally:
+            late.cancel()
         self._watch.ended(began_s)
         return answer
+
+    def _note_late(self, began_s: float) -> None:
+        """Tell of a service that hangs; whoever waits for it does not want to wait in silence."""
+        reason = f"{self._host} cannot be reached (no answer for {LATE_AFTER_S:g} s)"
+        self._watch.ended(began_s, UnreachableError(reason))
 
     def _turn(
         self, operation: Operation, twins: Sequence[str]

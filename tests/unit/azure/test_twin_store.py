@@ -206,10 +206,17 @@ async def test_a_page_that_failed_is_asked_for_again_and_no_row_comes_twice(
     assert {r.headers["max-items-per-page"] for r in service.requests} == {"1000"}
 
 
-async def test_a_request_that_is_never_answered_has_an_end(
+async def test_a_request_that_is_never_answered_is_told_early_and_has_an_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(twin_store, "REQUEST_MAX_S", 0.3)
+    monkeypatch.setattr(twin_store, "LATE_AFTER_S", 0.1)
+    heard: list[str] = []
+
+    class Ear:
+        def ended(self, began_s: float, error: ServiceError | None = None) -> None:
+            heard.append(error.message if error else "answered")
+
     held = asyncio.Event()
 
     async def never(request: web.BaseRequest) -> web.Response:
@@ -220,10 +227,15 @@ async def test_a_request_that_is_never_answered_has_an_end(
     app.router.add_route("*", "/{path:.*}", never)
     async with TestServer(app) as server:
         url = str(server.make_url("")).rstrip("/")
-        async with AzureTwinStore(url, credential_for("none"), retry_for_s=0) as store:
+        store = AzureTwinStore(url, credential_for("none"), retry_for_s=0, watch=Ear())
+        async with store:
             with pytest.raises(UnreachableError, match="no answer in time"):
                 await store.get_twin("S1")
         held.set()
+    assert [reason.partition(" (")[2] for reason in heard] == [
+        "no answer for 0.1 s)",
+        "no answer in time)",
+    ]
 
 
 async def test_nobody_listening_is_told_with_the_address(unused_tcp_port: int) -> None:
