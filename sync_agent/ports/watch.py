@@ -11,7 +11,7 @@ class Watch(Protocol):
     """Hears of one service."""
 
     def ended(self, began_s: float, error: ServiceError | None = None) -> None:
-        """Hear that a request, begun then on the monotonic clock, was answered, failed or is late."""
+        """Hear how a request that began then on the monotonic clock ended, or that it is late."""
         ...
 
 
