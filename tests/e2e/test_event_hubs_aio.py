@@ -265,6 +265,16 @@ async def test_unknown_places_are_refused_by_name() -> None:
                 await client.send_event(EventData(b""), partition_id="7")
 
 
+async def test_a_key_that_may_only_listen_does_not_send() -> None:
+    async with running_broker() as broker:
+        string = broker.connection_string(HUB, key_name="ListenOnly")
+        client = EventHubProducerClient.from_connection_string(string, retry_total=0)
+        async with client:
+            assert len(await client.get_partition_ids()) == 4
+            with pytest.raises(EventHubError, match="'Send' claim"):
+                await client.send_event(EventData("x"), partition_id="0")
+
+
 @pytest.mark.slow
 async def test_the_buffered_producer_and_the_broker_agree_on_partition_keys() -> None:
     async with running_broker() as broker:

@@ -72,9 +72,12 @@ def open_link(channel: Channel, namespace: Namespace, attach: Attach) -> Link:
             return ReplyLink(channel, attach, node, target.address)
         return RequestLink(channel, attach, node, namespace)
     path = entity_path(address)
-    if not channel.is_authorized(path):
+    right = ConsumerLink.right if attach.is_receiver else PublisherLink.right
+    if not channel.is_authorized(path, right):
         raise AmqpError(
-            Condition.UNAUTHORIZED, f"unauthorized access to '{address}': put a token for it first"
+            Condition.UNAUTHORIZED,
+            f"Unauthorized access. '{right}' claim(s) are required to perform this operation."
+            f" Resource: '{address}'.",
         )
     if attach.is_receiver:
         return _consumer(channel, namespace, attach, source, path)

@@ -22,6 +22,7 @@ from sync_agent.stub.amqp.connection import Connection
 from sync_agent.stub.amqp.message import PLAIN_FORMAT, encode_message, read_delivery
 from sync_agent.stub.amqp.namespace import Clock, HubOptions, Limits, Namespace
 from sync_agent.stub.amqp.partition_log import EventLog
+from sync_agent.stub.amqp.token import LIMITED_KEYS
 from sync_agent.stub.amqp.websocket import Doorway
 
 DEFAULT_KEY_NAME = "RootManageSharedAccessKey"
@@ -63,15 +64,20 @@ class EventHubBroker:
                 f"the public development key is refused on {host}, which is not loopback",
                 remedy="give keys of your own, or listen on 127.0.0.1",
             )
+        # Every namespace has the keys that open less, for trying what one of a service would do.
+        self._keys = {
+            **keys,
+            **dict.fromkeys(LIMITED_KEYS.keys() - keys, next(iter(keys.values()))),
+        }
+        self._is_public = keys == LOOPBACK_KEYS
         self._namespace = Namespace(
             hubs,
             log=log,
-            keys=dict(keys),
+            keys=self._keys,
             limits=limits or Limits(),
-            any_credential=keys == LOOPBACK_KEYS,
+            any_credential=self._is_public,
             clock=clock,
         )
-        self._keys = dict(keys)
         self._host = host
         self._port = port
         self._tls = tls
@@ -195,7 +201,7 @@ class EventHubBroker:
             return _Refusal()
         connection = Connection(self._namespace, self._on_lost)
         self._connections.add(connection)
-        return Doorway(connection, any_host=self._keys != LOOPBACK_KEYS)
+        return Doorway(connection, any_host=not self._is_public)
 
     def _on_lost(self, connection: Connection) -> None:
         self._connections.discard(connection)

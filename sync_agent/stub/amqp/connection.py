@@ -45,7 +45,7 @@ from sync_agent.stub.amqp.performatives import (
     Transfer,
 )
 from sync_agent.stub.amqp.session import Session
-from sync_agent.stub.amqp.token import Grant
+from sync_agent.stub.amqp.token import Grant, Right, rights_of
 
 CONTAINER = "sync-agent-stub"
 MECHANISMS = ("MSSBCBS", "PLAIN", "ANONYMOUS")
@@ -177,10 +177,10 @@ class Connection(asyncio.Protocol):
             )
         self._grants[grant.path] = grant
 
-    def is_authorized(self, path: tuple[str, ...]) -> bool:
-        """Tell whether the connection has access to an entity now."""
+    def is_authorized(self, path: tuple[str, ...], right: Right | None = None) -> bool:
+        """Tell whether the connection has a right to an entity now, or any right to it."""
         now_s = self._namespace.clock()
-        return any(g.covers(path) and g.expires_s > now_s for g in self._grants.values())
+        return any(g.allows(path, right) and g.expires_s > now_s for g in self._grants.values())
 
     # --- closing ---
 
@@ -256,9 +256,11 @@ class Connection(asyncio.Protocol):
         if not isinstance(performative, SaslInit):
             raise AmqpError(Condition.FRAMING_ERROR, "sasl-init is due")
         is_accepted = performative.mechanism in ("ANONYMOUS", "MSSBCBS")
-        if performative.mechanism == "PLAIN" and self._is_key(performative.response):
-            self.add_grant(Grant((), math.inf))
-            is_accepted = True
+        if performative.mechanism == "PLAIN":
+            name = self._key_name(performative.response)
+            if name is not None:
+                self.add_grant(Grant((), math.inf, rights_of(name)))
+                is_accepted = True
         code = 0 if is_accepted else 1
         self.send_frame(frame(0, performatives.sasl_outcome(code), SASL_FRAME))
         if is_accepted:
@@ -266,11 +268,14 @@ class Connection(asyncio.Protocol):
         else:
             self.close()
 
-    def _is_key(self, response: bytes) -> bool:
+    def _key_name(self, response: bytes) -> str | None:
+        """Return the name of the key a peer gave, None when it is not that key."""
         _, _, rest = response.partition(b"\0")
-        name, _, key = rest.partition(b"\0")
-        expected = self._namespace.keys.get(name.decode("utf-8", "replace"), "")
-        return bool(expected) and hmac.compare_digest(expected.encode(), key)
+        raw, _, key = rest.partition(b"\0")
+        name = raw.decode("utf-8", "replace")
+        expected = self._namespace.keys.get(name, "")
+        is_key = bool(expected) and hmac.compare_digest(expected.encode(), key)
+        return name if is_key else None
 
     def _on_open(self, performative: Performative | None) -> None:
         if not isinstance(performative, Open):

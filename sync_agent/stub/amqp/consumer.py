@@ -22,6 +22,7 @@ from sync_agent.stub.amqp.message import (
 from sync_agent.stub.amqp.namespace import Namespace, Partition
 from sync_agent.stub.amqp.performatives import Attach
 from sync_agent.stub.amqp.selector import Position
+from sync_agent.stub.amqp.token import Right
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class ConsumerLink(OutgoingLink):
     Raises (constructor):
         AmqpError: the position is invalid, or the partition's owner is stronger.
     """
+
+    right = Right.LISTEN
 
     def __init__(
         self,

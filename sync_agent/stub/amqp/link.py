@@ -12,7 +12,7 @@ from typing import Protocol
 from sync_agent.stub.amqp.condition import AmqpError, Condition
 from sync_agent.stub.amqp.namespace import Room
 from sync_agent.stub.amqp.performatives import Attach, Flow, Transfer, TransferEncoder, detach
-from sync_agent.stub.amqp.token import Grant
+from sync_agent.stub.amqp.token import Grant, Right
 
 CREDIT = 1_000
 """Deliveries a peer may send ahead on one link; renewed when half is used."""
@@ -57,8 +57,8 @@ class Channel(Protocol):
         """Widen what the connection has access to."""
         ...
 
-    def is_authorized(self, path: tuple[str, ...]) -> bool:
-        """Tell whether the connection has access to an entity now."""
+    def is_authorized(self, path: tuple[str, ...], right: Right | None = None) -> bool:
+        """Tell whether the connection has a right to an entity now, or any right to it."""
         ...
 
 
@@ -71,7 +71,9 @@ class ReplySink(Protocol):
 
 
 class Link:
-    """What both directions share; ``path`` is the entity whose access keeps the link alive."""
+    """What both directions share; ``right`` to the entity at ``path`` keeps the link alive."""
+
+    right: Right | None = None
 
     def __init__(self, channel: Channel, attach: Attach, path: tuple[str, ...] | None) -> None:
         self.channel = channel

@@ -13,10 +13,13 @@ from sync_agent.stub.amqp.link import Channel, IncomingLink
 from sync_agent.stub.amqp.message import read_delivery
 from sync_agent.stub.amqp.namespace import Hub, Namespace, Partition
 from sync_agent.stub.amqp.performatives import Attach
+from sync_agent.stub.amqp.token import Right
 
 
 class PublisherLink(IncomingLink):
     """Takes events; without a partition of its own each delivery is routed by key or in turn."""
+
+    right = Right.SEND
 
     def __init__(
         self,

@@ -17,7 +17,7 @@ from sync_agent.stub.amqp.link import Link, ReplySink
 from sync_agent.stub.amqp.namespace import Namespace
 from sync_agent.stub.amqp.performatives import Attach, Begin, Detach, Flow, Transfer
 from sync_agent.stub.amqp.request import ReplyLink
-from sync_agent.stub.amqp.token import Grant
+from sync_agent.stub.amqp.token import Grant, Right
 
 WINDOW = 2_048
 """Transfer frames the peer may send ahead in one session."""
@@ -50,8 +50,8 @@ class Wire(Protocol):
         """Widen what the connection has access to."""
         ...
 
-    def is_authorized(self, path: tuple[str, ...]) -> bool:
-        """Tell whether the connection has access to an entity now."""
+    def is_authorized(self, path: tuple[str, ...], right: Right | None = None) -> bool:
+        """Tell whether the connection has a right to an entity now, or any right to it."""
         ...
 
 
@@ -206,7 +206,7 @@ class Session:
     def drop_unauthorized(self) -> None:
         """Detach the links whose access has expired."""
         for link in list(self._links.values()):
-            if link.path is not None and not self._wire.is_authorized(link.path):
+            if link.path is not None and not self._wire.is_authorized(link.path, link.right):
                 link.detach(
                     AmqpError(
                         Condition.UNAUTHORIZED,
@@ -234,9 +234,9 @@ class Session:
         """Widen what the connection has access to."""
         self._wire.add_grant(grant)
 
-    def is_authorized(self, path: tuple[str, ...]) -> bool:
-        """Tell whether the connection has access to an entity now."""
-        return self._wire.is_authorized(path)
+    def is_authorized(self, path: tuple[str, ...], right: Right | None = None) -> bool:
+        """Tell whether the connection has a right to an entity now, or any right to it."""
+        return self._wire.is_authorized(path, right)
 
     def _post(self, frame: bytes) -> None:
         if self._outbox or self._peer_window <= 0:

@@ -4,7 +4,8 @@ A signature is ``SharedAccessSignature sr=RESOURCE&sig=HMAC&se=EXPIRY&skn=KEY_NA
 HMAC-SHA256 is over the resource as it stands in the token, still percent-encoded, a line feed and
 the expiry: clients differ in the case of their escapes, so it must not be decoded first. What is
 granted is a path inside the namespace; the host in a resource is not compared, because one server
-answers to several names on loopback.
+answers to several names on loopback. What may be done there hangs on the key's name, as a policy's
+claims do on the service.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import hmac
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from hashlib import sha256
+from types import MappingProxyType
 from urllib.parse import quote_plus, unquote_plus
 
 from sync_agent.stub.amqp.condition import AmqpError, Condition
@@ -22,12 +25,37 @@ PREFIX = "SharedAccessSignature "
 TOKEN_LENGTH_MAX = 8_192
 
 
+class Right(StrEnum):
+    """What a policy allows; each is what the service calls it."""
+
+    LISTEN = "Listen"
+    SEND = "Send"
+    MANAGE = "Manage"
+
+
+ALL_RIGHTS = frozenset(Right)
+LIMITED_KEYS: Mapping[str, frozenset[Right]] = MappingProxyType(
+    {"ListenOnly": frozenset((Right.LISTEN,)), "SendOnly": frozenset((Right.SEND,))}
+)
+"""Names of keys that do not open everything; any other does."""
+
+
+def rights_of(key_name: str) -> frozenset[Right]:
+    """Return what the key of a name allows."""
+    return LIMITED_KEYS.get(key_name, ALL_RIGHTS)
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Access to everything at or below ``path`` (lower case) until ``expires_s``."""
+    """``rights`` to everything at or below ``path`` (lower case) until ``expires_s``."""
 
     path: tuple[str, ...]
     expires_s: float
+    rights: frozenset[Right] = ALL_RIGHTS
+
+    def allows(self, path: tuple[str, ...], right: Right | None) -> bool:
+        """Tell whether a right to a path is granted, or any right at all."""
+        return self.covers(path) and (right is None or right in self.rights)
 
     def covers(self, path: tuple[str, ...]) -> bool:
         """Tell whether a path lies at or below the granted one."""
@@ -75,7 +103,7 @@ def verify(token: str, audience: str, keys: Mapping[str, str], now_s: float) -> 
     wanted = entity_path(audience)
     if not Grant(entity_path(unquote_plus(parts["sr"])), expires_s).covers(wanted):
         raise _refused(f"InvalidAudience: the token is not for '{audience}'")
-    return Grant(wanted, expires_s)
+    return Grant(wanted, expires_s, rights_of(key_name))
 
 
 def _signature(encoded_resource: str, expiry: str, key: str) -> str:

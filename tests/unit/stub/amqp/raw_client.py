@@ -273,11 +273,13 @@ class RawClient:
         parts = {part.code: part.value for part in sections(payload)}
         return parts[0x74], parts[0x77]  # type: ignore[return-value]
 
-    async def put_token(self, audience: str, *, life_s: int = 600) -> dict[str, Any]:
+    async def put_token(
+        self, audience: str, *, life_s: int = 600, key_name: str = DEFAULT_KEY_NAME
+    ) -> dict[str, Any]:
         """Put a token for an audience; return the answer's properties."""
         expires_s = int(time.time()) + life_s
         key = LOOPBACK_KEYS[DEFAULT_KEY_NAME]
-        token = sign(audience, DEFAULT_KEY_NAME, key, expires_s)
+        token = sign(audience, key_name, key, expires_s)
         properties = {
             "operation": "put-token",
             "type": "servicebus.windows.net:sastoken",

@@ -10,7 +10,7 @@ import pytest
 
 from sync_agent.errors import StoreError
 from sync_agent.stub.amqp import performatives as p
-from sync_agent.stub.amqp.broker import HubOptions, Limits
+from sync_agent.stub.amqp.broker import DEFAULT_KEY_NAME, LOOPBACK_KEYS, HubOptions, Limits
 from sync_agent.stub.amqp.codec import Described
 from sync_agent.stub.amqp.encoder import encode
 from sync_agent.stub.amqp.memory_log import MemoryEventLog
@@ -420,6 +420,37 @@ async def test_no_link_opens_without_a_token_and_an_expired_one_closes_it() -> N
         now[0] += 10_000_000_000
         fields, _ = await client.expect(p.DETACH)
         assert condition(fields, 2) == "amqp:unauthorized-access"
+
+
+@pytest.mark.parametrize(
+    ("key", "sends", "listens"), [("SendOnly", True, False), ("ListenOnly", False, True)]
+)
+@pytest.mark.parametrize("way", ["plain", "token"])
+async def test_a_key_that_opens_less_opens_no_more(
+    key: str, sends: bool, listens: bool, way: str
+) -> None:
+    async with running_broker() as broker:
+        if way == "plain":
+            response = b"\0" + key.encode() + b"\0" + LOOPBACK_KEYS[DEFAULT_KEY_NAME].encode()
+            client = await RawClient.ready(broker, response=response)
+        else:
+            client = await RawClient.ready(broker, mechanism="ANONYMOUS", response=b"")
+            assert (await client.put_token("sb://h/hub", key_name=key))["status-code"] == 202
+        question = {"operation": "READ", "type": "com.microsoft:eventhub", "name": "hub"}
+        assert ((await client.sender(0))[6] is not None) == sends
+        assert ((await client.receiver(1))[5] is not None) == listens
+        if way == "plain":  # links 10 and 11 lead to $cbs otherwise
+            assert (await client.request("$management", question))[0]["status-code"] == 200
+
+
+async def test_what_a_refused_client_lacks_is_named() -> None:
+    async with running_broker() as broker:
+        client = await RawClient.ready(broker, mechanism="ANONYMOUS", response=b"")
+        await client.put_token("sb://h/hub", key_name="ListenOnly")
+        await client.sender(0)
+        fields, _ = await client.expect(p.DETACH)
+        assert condition(fields, 2) == "amqp:unauthorized-access"
+        assert "'Send' claim(s) are required to perform this operation" in str(fields[2])
 
 
 async def test_a_token_for_one_hub_does_not_open_another() -> None:
