@@ -316,7 +316,7 @@ class Connection(asyncio.Protocol):
                     session.on_attach(performative)
                 case Detach():
                     session.on_detach(performative)
-                case None:  # a disposition: everything was sent settled
+                case None:  # a disposition: nothing waits for it
                     pass
                 case _:
                     raise AmqpError(

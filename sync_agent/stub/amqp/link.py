@@ -11,7 +11,14 @@ from typing import Protocol
 
 from sync_agent.stub.amqp.condition import AmqpError, Condition
 from sync_agent.stub.amqp.namespace import Room
-from sync_agent.stub.amqp.performatives import Attach, Flow, Transfer, TransferEncoder, detach
+from sync_agent.stub.amqp.performatives import (
+    SETTLED_BY_SENDER,
+    Attach,
+    Flow,
+    Transfer,
+    TransferEncoder,
+    detach,
+)
 from sync_agent.stub.amqp.token import Grant, Right
 
 CREDIT = 1_000
@@ -224,7 +231,8 @@ class OutgoingLink(Link):
         self.credit = 0
         self._count = 0
         self._drain = False
-        self.encoder = TransferEncoder(channel.number, attach.handle)
+        settled = attach.snd_settle_mode == SETTLED_BY_SENDER
+        self.encoder = TransferEncoder(channel.number, attach.handle, settled=settled)
 
     def on_flow(self, flow: Flow) -> None:
         """Take the peer's credit, which it counts from the deliveries it has seen."""

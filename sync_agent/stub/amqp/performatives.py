@@ -31,7 +31,7 @@ ERROR, SOURCE, TARGET = 0x1D, 0x28, 0x29
 ACCEPTED, REJECTED = 0x24, 0x25
 
 SETTLED_BY_SENDER = 1
-"""snd-settle-mode of what the stub sends: a delivery is done when it is written."""
+"""The snd-settle-mode of who wants what it receives to be settled already."""
 
 NULL = b"\x40"
 
@@ -275,7 +275,7 @@ def attach(
     ``NULL`` for the terminus on this side says that the link is about to be refused.
     """
     sends = request.is_receiver
-    settle = SETTLED_BY_SENDER if sends else min(request.snd_settle_mode, 2)
+    settle = min(request.snd_settle_mode, 2)
     return described_list(
         ATTACH,
         (
@@ -350,26 +350,31 @@ def sasl_outcome(code: int) -> bytes:
 
 
 class TransferEncoder:
-    """Writes transfer frames of one link: settled, message format 0, the tag always the same byte.
+    """Writes transfer frames of one link: message format 0, tags that begin again after 65,536.
 
-    A client keeps every settled delivery tag it has seen, so a tag of its own for each event would
-    grow its memory for ever; tags need to differ only among unsettled deliveries.
+    azure-eventhub keeps every delivery tag it has seen, so a tag of its own for each event would
+    grow its memory for ever. Deliveries come settled only to who asked for that: other clients want
+    to settle them themselves. Nothing waits for it, as an event stays where it is.
     """
 
-    __slots__ = ("_channel", "_head")
+    __slots__ = ("_channel", "_head", "_last", "_more")
 
-    # frame size, data offset and type and channel, performative up to the handle, delivery-id, rest
-    _FRAME = struct.Struct(">I4s11sBI11s")
-    _LAST = b"\xa0\x01\x00\x43\x41\x42\x40\x40\x40\x40\x40"
-    _MORE = b"\xa0\x01\x00\x43\x41\x41\x40\x40\x40\x40\x40"
+    # frame size, data offset and type and channel, performative up to the handle, delivery-id, tag,
+    # and the rest: format, settled, more
+    _FRAME = struct.Struct(">I4s11sBI2sH8s")
     OVERHEAD_BYTES = _FRAME.size
 
-    def __init__(self, channel: int, handle: int) -> None:
+    def __init__(self, channel: int, handle: int, *, settled: bool) -> None:
         self._channel = b"\x02\x00" + channel.to_bytes(2, "big")
-        self._head = b"\x00\x53\x14\xc0\x16\x0b\x70" + handle.to_bytes(4, "big")
+        self._head = b"\x00\x53\x14\xc0\x17\x0b\x70" + handle.to_bytes(4, "big")
+        state = b"\x43" + encode(settled)
+        self._last = state + b"\x42" + 5 * NULL
+        self._more = state + b"\x41" + 5 * NULL
 
     def frame(self, delivery_id: int, payload: bytes, *, more: bool = False) -> bytes:
         """Return one transfer frame with its payload."""
         size = self.OVERHEAD_BYTES + len(payload)
-        rest = self._MORE if more else self._LAST
-        return self._FRAME.pack(size, self._channel, self._head, 0x70, delivery_id, rest) + payload
+        rest = self._more if more else self._last
+        tag = delivery_id & 0xFFFF
+        head = (size, self._channel, self._head, 0x70, delivery_id, b"\xa0\x02", tag, rest)
+        return self._FRAME.pack(*head) + payload

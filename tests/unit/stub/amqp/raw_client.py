@@ -176,6 +176,7 @@ class RawClient:
         source: str = "here",
         target: str = "here",
         selector: str | None = None,
+        settle: int = 2,
         properties: Mapping[str, object] | None = None,
     ) -> None:
         """Send attach; the address that matters is the source for a receiver, else the target."""
@@ -185,7 +186,7 @@ class RawClient:
             filters = encode({kind: Described(kind, selector)})
         fields = (
             *(encode(name or f"link-{handle}"), encode(UInt(handle)), encode(receiver)),
-            *(encode(UByte(2)), encode(UByte(0))),
+            *(encode(UByte(settle)), encode(UByte(0))),
             described_list(p.SOURCE, (encode(source), *[NULL] * 6, filters)),
             described_list(p.TARGET, (encode(target),)),
             *(NULL, NULL, encode(UInt(0)), NULL, NULL, NULL),

@@ -42,7 +42,6 @@ async def test_a_delivery_is_accepted_and_comes_back_out() -> None:
         client.flow(1, 10)
         fields, payload = await client.expect(p.TRANSFER)
         assert len(fields) == 11
-        assert fields[4] is True
         assert body_of(payload) == b"hello"
 
 
@@ -92,6 +91,18 @@ async def test_a_message_may_carry_nothing(sent: bytes, body: list[tuple[int, ob
         client.flow(1, 1)
         _, payload = await client.expect(p.TRANSFER)
         assert [(s.code, s.value) for s in sections(payload) if 0x75 <= s.code <= 0x77] == body
+
+
+@pytest.mark.parametrize(("mode", "settled"), [(0, False), (1, True), (2, False)])
+async def test_who_wants_to_settle_what_it_receives_does(mode: int, settled: bool) -> None:
+    async with running_broker() as broker:
+        client = await RawClient.ready(broker)
+        await fill(client, 2)
+        assert (await client.receiver(1, settle=mode))[3] == mode
+        client.flow(1, 10)
+        transfers = [(await client.expect(p.TRANSFER))[0] for _ in range(2)]
+        assert [fields[4] for fields in transfers] == [settled, settled]
+        assert transfers[0][2] != transfers[1][2]
 
 
 async def test_the_answer_to_an_attach_has_properties() -> None:
