@@ -192,6 +192,7 @@ class StubServer:
 def _fail(broker: EventHubBroker, faults: EventHubFaults) -> None:
     """Have the event hubs do now what a profile says."""
     broker.throttle(faults.throttle_s)
+    broker.reset_sends(before=faults.reset_before, after=faults.reset_after)
     if faults.detach_links:
         broker.detach_links()
     if faults.drop_connections:

@@ -213,6 +213,21 @@ def test_a_throttled_hub_tells_senders_it_is_busy(stub: StubServer, tmp_path: Pa
     sent_and_received(connection)
 
 
+@pytest.mark.parametrize(("fault", "kept"), [("reset_before", 1), ("reset_after", 2)])
+def test_a_batch_whose_answer_was_lost_is_there_twice_when_it_is_sent_again(
+    stub: StubServer, tmp_path: Path, fault: str, kept: int
+) -> None:
+    faults(stub, tmp_path, f"[event_hubs]\n{fault} = 1\n")
+    options: dict[str, Any] = {"eventhub_name": "telemetry", "retry_backoff_factor": 0.05}
+    producer = EventHubProducerClient.from_connection_string(
+        stub.event_hub_connection_string, **options
+    )
+    with producer:
+        producer.send_event(EventData("x"), partition_id="0")
+        last = producer.get_partition_properties("0")["last_enqueued_sequence_number"]
+    assert last + 1 == kept
+
+
 @pytest.mark.parametrize("fault", ["detach_links = true", "drop_connections = true"])
 async def test_a_consumer_goes_on_after_its_link_or_connection_was_lost(
     stub: StubServer, tmp_path: Path, fault: str

@@ -28,6 +28,8 @@ As TOML (``sync-agent stub --faults FILE``) or as JSON of the same form (``PUT /
     throttle_s = 2                   # senders are told the server is busy for so long
     detach_links = true              # every link is detached now
     drop_connections = true          # all connections end now
+    reset_before = 1                 # that of the next sent batch ends before it is kept
+    reset_after = 1                  # that of the next ends when it is kept, without an answer
 
 ``reset-before`` ends the connection before anything is done, ``reset-after`` when it is done and
 committed: the client cannot tell which. Deciding is pure: chance comes from the seed alone.
@@ -79,11 +81,13 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class EventHubFaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What goes wrong on the event hubs, once, when the profile is set."""
+    """What goes wrong on the event hubs, when the profile is set or with the next batches sent."""
 
     throttle_s: float = 0
     detach_links: bool = False
     drop_connections: bool = False
+    reset_before: int = 0
+    reset_after: int = 0
 
 
 class FaultProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -183,6 +183,10 @@ class EventHubBroker:
         """Tell senders for so long that the server is busy; 0 ends it."""
         self._namespace.throttle(seconds)
 
+    def reset_sends(self, *, before: int, after: int) -> None:
+        """End the connections of the next deliveries: so many before, then so many after each."""
+        self._namespace.reset_sends(before=before, after=after)
+
     def detach_links(self) -> None:
         """Detach every link of every client, as the service does when it moves a hub."""
         reason = AmqpError(

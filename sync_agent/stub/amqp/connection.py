@@ -190,7 +190,8 @@ class Connection(asyncio.Protocol):
             session.detach_links(problem)
 
     def abort(self) -> None:
-        """End the connection without a word, as a broken network does."""
+        """End the connection without a word, as a broken network does; hear nothing more either."""
+        self._stage = _Stage.CLOSED
         if self._transport is not None:
             self._transport.abort()
 

@@ -68,6 +68,10 @@ class Channel(Protocol):
         """Tell whether the connection has a right to an entity now, or any right to it."""
         ...
 
+    def abort(self) -> None:
+        """End the connection without a word."""
+        ...
+
 
 class ReplySink(Protocol):
     """Takes answers for the peer."""

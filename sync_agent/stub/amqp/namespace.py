@@ -19,6 +19,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 from sync_agent.errors import SettingsError, StoreError
@@ -187,6 +188,13 @@ def _refusal(highest: int, epoch: int | None) -> str:
     )
 
 
+class Reset(Enum):
+    """When a sender's connection ends: before its delivery is kept, or after, unanswered."""
+
+    BEFORE = "before"
+    AFTER = "after"
+
+
 class Hub:
     """An event hub: its partitions, its consumer groups, and round robin over them."""
 
@@ -278,6 +286,7 @@ class Namespace:
             self._add(options)
         self._waiting: list[tuple[Partition, Append, Outcome]] = []
         self._busy_until_s = 0.0
+        self._resets: dict[Reset, int] = {}
 
     @property
     def busy(self) -> AmqpError | None:
@@ -299,6 +308,18 @@ class Namespace:
     def throttle(self, seconds: float) -> None:
         """Tell senders for so long that the server is busy."""
         self._busy_until_s = self.clock() + seconds
+
+    def reset_sends(self, *, before: int, after: int) -> None:
+        """End the connections of the next so many deliveries before, of then so many after."""
+        self._resets = {Reset.BEFORE: before, Reset.AFTER: after}
+
+    def next_reset(self) -> Reset | None:
+        """Return what becomes of the connection of the next delivery, None when nothing does."""
+        for reset, left in self._resets.items():
+            if left > 0:
+                self._resets[reset] = left - 1
+                return reset
+        return None
 
     def _add(self, options: HubOptions) -> None:
         name = options.name.lower()

@@ -11,7 +11,7 @@ from functools import partial
 from sync_agent.stub.amqp.condition import AmqpError
 from sync_agent.stub.amqp.link import Channel, IncomingLink
 from sync_agent.stub.amqp.message import read_delivery
-from sync_agent.stub.amqp.namespace import Hub, Namespace, Partition
+from sync_agent.stub.amqp.namespace import Hub, Namespace, Partition, Reset
 from sync_agent.stub.amqp.performatives import Attach
 from sync_agent.stub.amqp.token import Right
 
@@ -52,6 +52,13 @@ class PublisherLink(IncomingLink):
         if (busy := self._namespace.busy) is not None:
             self.answer(delivery_id, is_settled, busy)
             return
+        reset = self._namespace.next_reset()
+        if reset is Reset.BEFORE:
+            self.channel.abort()
+            return
         partition = self._partition or self._hub.route(delivery.partition_key)
-        outcome = partial(self.answer, delivery_id, is_settled)
+        outcome = self._break_off if reset else partial(self.answer, delivery_id, is_settled)
         self._namespace.publish(partition, delivery.events, outcome)
+
+    def _break_off(self, _: AmqpError | None) -> None:
+        self.channel.abort()

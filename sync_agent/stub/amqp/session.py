@@ -54,6 +54,10 @@ class Wire(Protocol):
         """Tell whether the connection has a right to an entity now, or any right to it."""
         ...
 
+    def abort(self) -> None:
+        """End the connection without a word."""
+        ...
+
 
 class Session:
     """The server's side of one session; it is the ``Channel`` of its links."""
@@ -237,6 +241,10 @@ class Session:
     def is_authorized(self, path: tuple[str, ...], right: Right | None = None) -> bool:
         """Tell whether the connection has a right to an entity now, or any right to it."""
         return self._wire.is_authorized(path, right)
+
+    def abort(self) -> None:
+        """End the connection without a word."""
+        self._wire.abort()
 
     def _post(self, frame: bytes) -> None:
         if self._outbox or self._peer_window <= 0:

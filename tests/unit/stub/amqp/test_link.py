@@ -464,6 +464,25 @@ async def test_what_a_refused_client_lacks_is_named() -> None:
         assert "'Send' claim(s) are required to perform this operation" in str(fields[2])
 
 
+@pytest.mark.parametrize(("before", "after", "kept"), [(1, 0, 0), (0, 1, 1)])
+async def test_a_connection_is_reset_before_or_after_a_delivery_is_kept(
+    before: int, after: int, kept: int
+) -> None:
+    async with running_broker() as broker:
+        partition = broker._namespace.hub("hub").partitions[0]
+        broker.reset_sends(before=before, after=after)
+        client = await RawClient.ready(broker)
+        await client.sender(0)
+        client.transfer(0, data_message(b"1"))
+        client.transfer(0, data_message(b"2"))
+        with pytest.raises((EOFError, ConnectionError)):
+            await client.expect(p.DISPOSITION)
+        assert partition.info().next_sequence in (kept, 2 * kept)
+        again = await RawClient.ready(broker)
+        await again.sender(0)
+        assert (await send(again, 0, data_message(b"3")))[4] == Described(p.ACCEPTED, [])
+
+
 async def test_a_token_for_one_hub_does_not_open_another() -> None:
     async with running_broker(hub=HubOptions("other")) as broker:
         client = await RawClient.ready(broker, mechanism="ANONYMOUS", response=b"")
