@@ -135,6 +135,13 @@ def operation_of(method: str, parts: Sequence[str]) -> Operation | None:
     return None
 
 
+def methods_at(parts: Sequence[str], api_version: str) -> list[str]:
+    """Return the methods an address has in a version, none where there is nothing."""
+    methods = dict.fromkeys(operation.method for operation in OPERATIONS)
+    found = (operation_of(method, parts) for method in methods)
+    return [operation.method for operation in found if operation and operation.is_in(api_version)]
+
+
 @cache
 def _by_form() -> dict[tuple[str, int, str], tuple[Operation, ...]]:
     """Return the operations by method, number of parts and first part: few are looked at."""

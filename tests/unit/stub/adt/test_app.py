@@ -62,10 +62,18 @@ def test_a_trace_that_is_none_is_replaced(plane: Plane, given: str) -> None:
 # -- routes ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("version", ["", "2019-01-01", "2023-10-31-preview", "2024-01-01"])
-def test_a_version_that_is_not_known_is_refused(plane: Plane, version: str) -> None:
+@pytest.mark.parametrize(
+    ("version", "code"),
+    [
+        ("", "ApiVersionUnspecified"),
+        ("2019-01-01", "UnsupportedApiVersion"),
+        ("2023-10-31-preview", "UnsupportedApiVersion"),
+        ("2024-01-01", "UnsupportedApiVersion"),
+    ],
+)
+def test_a_version_that_is_not_known_is_refused(plane: Plane, version: str, code: str) -> None:
     reply = plane.ask("GET", "/models", version=version)
-    assert (reply.status, reply.code) == (400, "InvalidArgument")
+    assert (reply.status, reply.code) == (400, code)
     assert "2023-10-31" in reply.message
 
 
@@ -89,7 +97,7 @@ def test_the_fixed_parts_of_a_path_match_in_any_case_and_ids_do_not(plane: Plane
     [
         ("GET", "/", 404),
         ("GET", "/nothing", 404),
-        ("GET", "/query", 404),
+        ("GET", "/query", 405),
         ("POST", "/query/more", 404),
         ("GET", "/digitaltwins", 404),
         ("GET", "/digitaltwins//relationships", 404),
@@ -100,7 +108,10 @@ def test_the_fixed_parts_of_a_path_match_in_any_case_and_ids_do_not(plane: Plane
         ("PUT", "/models/dtmi:t:Room;1", 405),
         ("DELETE", "/digitaltwins/room1/components/thermostat", 405),
         ("POST", "/digitaltwins/room1/relationships/r", 405),
-        ("GET", "/digitaltwins/room1/windows", 405),
+        ("GET", "/digitaltwins/room1/windows", 404),
+        ("GET", "/digitaltwins/room1/components", 404),
+        ("GET", "/digitaltwins/room1/relationships/r/more", 404),
+        ("POST", "/jobs", 404),
     ],
 )
 def test_where_there_is_nothing_the_answer_says_so(
@@ -108,6 +119,31 @@ def test_where_there_is_nothing_the_answer_says_so(
 ) -> None:
     plane.put("room1")
     assert plane.ask(method, path).status == status
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/models", "POST, GET"),
+        ("/query", "POST"),
+        ("/digitaltwins/room1", "GET, PATCH, DELETE, PUT"),
+        ("/DigitalTwins/room1/Telemetry", "POST"),
+        ("/jobs/deletions", "POST, GET"),
+    ],
+)
+def test_a_method_an_address_does_not_have_is_refused_with_those_it_has(
+    plane: Plane, path: str, methods: str
+) -> None:
+    reply = plane.ask("TRACE", path)
+    assert (reply.status, reply.code) == (405, "MethodNotAllowed")
+    assert set(reply.headers["allow"].split(", ")) == set(methods.split(", "))
+
+
+def test_an_address_that_came_with_a_later_version_is_not_there_in_an_earlier_one(
+    plane: Plane,
+) -> None:
+    assert plane.ask("PATCH", "/jobs/imports", version="2023-06-30").status == 405
+    assert plane.ask("PATCH", "/jobs/imports", version="2022-05-31").status == 404
 
 
 @pytest.mark.parametrize(
