@@ -10,7 +10,7 @@ service.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from sync_agent.twins.twin import Document, JsonValue
 
@@ -20,8 +20,26 @@ DEPTH_MAX = 64
 _INDEX_DIGITS_MAX = 9
 
 
+_ABSENT: Final[Any] = object()
+
+
 class PatchError(ValueError):
     """A patch that cannot be applied; the message is the service's, without its common tail."""
+
+
+class NoSuchPlaceError(PatchError):
+    """A path leads to a place that is not there: ``at`` is the first of its segments that is not.
+
+    The message is that of relationships.
+    """
+
+    def __init__(self, path: str, segments: Sequence[str], at: int) -> None:
+        super().__init__(
+            f"The target location specified by path segment '{segments[at]}' was not found."
+        )
+        self.path = path
+        self.segments = segments
+        self.at = at
 
 
 def segments_of(path: str) -> tuple[str, ...]:
@@ -68,28 +86,33 @@ def _apply(document: Document, operation: Document) -> None:
     path = operation.get("path")
     if not isinstance(path, str) or not path:
         raise PatchError("Parameter path must not be empty.")
-    *parents, last = segments_of(path)
+    segments = segments_of(path)
     target: Any = document
-    for segment in parents:
+    for at, segment in enumerate(segments[:-1]):
         target = _step(target, segment)
+        if target is _ABSENT:
+            raise NoSuchPlaceError(path, segments, at)
+    last = segments[-1]
     if name == "remove":
-        _remove(target, last)
+        was_there = _remove(target, last)
     elif name == "replace" and not _holds(target, last):
-        raise _not_found(last)
+        was_there = False
     else:
-        value = _copy(operation.get("value"), len(parents) + 1)
-        _put(target, last, value, insert=name == "add")
+        value = _copy(operation.get("value"), len(segments))
+        was_there = _put(target, last, value, insert=name == "add")
+    if not was_there:
+        raise NoSuchPlaceError(path, segments, len(segments) - 1)
 
 
 def _step(target: Any, segment: str) -> Any:
-    """Go one step down, into a copy of what is there that takes its place."""
+    """Go one step down, into a copy of what is there that takes its place; _ABSENT: nothing is."""
     place: Any = segment
     if isinstance(target, list):
         place = _index(target, segment)
     elif not isinstance(target, dict) or segment not in target:
         place = None
     if place is None:
-        raise _not_found(segment)
+        return _ABSENT
     inner = target[place]
     if isinstance(inner, dict | list):
         inner = target[place] = inner.copy()
@@ -102,7 +125,8 @@ def _holds(target: Any, segment: str) -> bool:
     return isinstance(target, list) and _index(target, segment) is not None
 
 
-def _put(target: Any, segment: str, value: JsonValue, *, insert: bool) -> None:
+def _put(target: Any, segment: str, value: JsonValue, *, insert: bool) -> bool:
+    """Write a value; False where there is no place for it."""
     if isinstance(target, dict):
         target[segment] = value
     elif isinstance(target, list) and insert and segment in ("-", str(len(target))):
@@ -110,16 +134,19 @@ def _put(target: Any, segment: str, value: JsonValue, *, insert: bool) -> None:
     elif isinstance(target, list) and (index := _index(target, segment)) is not None:
         target[index : index if insert else index + 1] = [value]
     else:
-        raise _not_found(segment)
+        return False
+    return True
 
 
-def _remove(target: Any, segment: str) -> None:
+def _remove(target: Any, segment: str) -> bool:
+    """Remove a value; False where there is none."""
     if isinstance(target, dict) and segment in target:
         del target[segment]
     elif isinstance(target, list) and (index := _index(target, segment)) is not None:
         del target[index]
     else:
-        raise _not_found(segment)
+        return False
+    return True
 
 
 def _index(target: list[Any], segment: str) -> int | None:
@@ -139,7 +166,3 @@ def _copy(value: Any, depth: int) -> Any:
     if isinstance(value, list):
         return [_copy(inner, depth + 1) for inner in value]
     return value
-
-
-def _not_found(segment: str) -> PatchError:
-    return PatchError(f"The target location specified by path segment '{segment}' was not found.")

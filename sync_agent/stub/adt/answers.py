@@ -182,6 +182,18 @@ def relationship_invalid(messages: Sequence[str]) -> Refusal:
     return _invalid("Invalid relationship specified", messages)
 
 
+def relationship_misaligned() -> Refusal:
+    """The model of the source has no such relationship, or it leads to another kind of twin.
+
+    Source: digital-twins-explorer issue 105 and opendigitaltwins-dtdl issue 167.
+    """
+    return bad_request(
+        "Twin relationship does not align with the model. Please ensure that the relationship is in"
+        " alignment with the model. See section on listing models https://aka.ms/adtv2models.",
+        "InvalidRelationship",
+    )
+
+
 def _invalid(message: str, findings: Sequence[str]) -> Refusal:
     details = [{"code": "ValidationFailed", "message": finding} for finding in findings]
     return Refusal(400, "ValidationFailed", message, details)

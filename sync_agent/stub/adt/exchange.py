@@ -40,9 +40,14 @@ class Asked(msgspec.Struct, frozen=True):
     continuation: str = ""
 
     @property
-    def shows_update_times(self) -> bool:
-        """Tell whether documents show ``$lastUpdateTime``: from api-version 2022-05-31 on."""
-        return self.api_version >= "2022-05-31"
+    def knows_times(self) -> bool:
+        """Tell whether documents show ``$lastUpdateTime``, and source times are read and shown.
+
+        So from 2021-06-30-preview on, which source times were introduced with; recorded are
+        2020-10-31 and 2022-05-31, which by its review behaves as that preview does.
+        Source: azure-rest-api-specs, issues 16964 and 18792.
+        """
+        return self.api_version >= "2021-06-30"
 
     def page_of(self, default: int) -> int:
         """Return how many items a page has: what was asked for, within the service's bound."""

@@ -24,7 +24,7 @@ from sync_agent.stub.adt.exchange import Asked
 from sync_agent.stub.adt.lowering import Lowered, lower
 from sync_agent.stub.adt.random_ids import new_uuid
 from sync_agent.stub.adt.store import TwinDb
-from sync_agent.stub.adt.twin_documents import without_update_times
+from sync_agent.stub.adt.twin_documents import without_times
 
 PAGE_DEFAULT = 100
 QUERY_MAX_S = 60.0
@@ -117,10 +117,10 @@ def _page(db: TwinDb, query: Query, lowered: Lowered, place: _Place, asked: Aske
     if len(rows) > size and (query.top is None or returned < query.top):
         mark = page[-1][-1] if lowered.keyset else place.mark + len(page)
         token = _token(_Place(place.text, returned, mark, place.page + 1))
-    if asked.shows_update_times:
+    if asked.knows_times:
         shaped = [lowered.encoded(row) for row in page]
     else:
-        shaped = [without_update_times(lowered.row(row)) for row in page]
+        shaped = [without_times(lowered.row(row)) for row in page]
     return QueryAnswer(shaped, token, charge_of_rows(len(page)))
 
 

@@ -77,10 +77,7 @@ class RelationshipOperations:
             and is_known
             and not self._db.registry.is_of_model(target_model, declared.target)
         ):
-            raise bad_request(
-                f"The relationship {name} must lead to {declared.target}, not to {target_model}.",
-                "InvalidRelationship",
-            )
+            raise answers.relationship_misaligned()
         properties = _properties(body)
         _check_properties(declared, properties)
         document = {
@@ -162,10 +159,7 @@ class RelationshipOperations:
             raise answers.twin_invalid([f"{model} or one of its dependencies does not exist."])
         declared = registry.contents(model).get(name)
         if not isinstance(declared, Relationship):
-            raise bad_request(
-                f"The relationship {name} does not appear on the DTDL of {model}.",
-                "InvalidRelationship",
-            )
+            raise answers.relationship_misaligned()
         return declared
 
 

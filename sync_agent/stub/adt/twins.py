@@ -31,7 +31,8 @@ from sync_agent.stub.adt.twin_documents import (
     component_of,
     new_twin,
     patched_twin,
-    without_update_times,
+    refuse_source_times,
+    without_times,
 )
 from sync_agent.twins.twin import Document
 
@@ -57,6 +58,8 @@ class TwinOperations:
         existing = self._db.model_of(twin_id)
         if existing is not None and asked.if_none_match:
             raise answers.twin_exists(twin_id)
+        if not asked.knows_times:
+            body = without_times(body)
         document = new_twin(twin_id, body, self._db.registry, now=update_time(), etag=new_etag())
         model = document["$metadata"]["$model"]
         if existing != model:
@@ -144,6 +147,8 @@ class TwinOperations:
 
     def _patch(self, document: Document, operations: Sequence[Document], asked: Asked) -> Answer:
         check_if_match(asked, document)
+        if not asked.knows_times:
+            refuse_source_times(operations)
         result = patched_twin(
             document, operations, self._db.registry, now=update_time(), etag=new_etag()
         )
@@ -172,7 +177,7 @@ class TwinOperations:
 
 
 def _shown(document: Document, etag: str, asked: Asked) -> Answer:
-    shown = document if asked.shows_update_times else without_update_times(document)
+    shown = document if asked.knows_times else without_times(document)
     return Answer(200, shown, etag)
 
 

@@ -103,6 +103,16 @@ def test_a_relationship_the_model_does_not_allow_is_refused(
     assert plane.ask("GET", f"{twin('a')}/relationships/r").code == "RelationshipNotFound"
 
 
+@pytest.mark.parametrize(("target", "name"), [("b", "above"), ("floor", "next")])
+def test_what_does_not_align_with_the_model_is_told_in_the_service_s_words(
+    plane: Plane, target: str, name: str
+) -> None:
+    assert plane.link("a", "r", target, **{"$relationshipName": name}).message == (
+        "Twin relationship does not align with the model. Please ensure that the relationship is in"
+        " alignment with the model. See section on listing models https://aka.ms/adtv2models."
+    )
+
+
 def test_a_twin_whose_model_is_gone_can_still_be_led_to(plane: Plane) -> None:
     room = next(model for model in MODELS if model["@id"] == ROOM)
     suite = {**room, "@id": "dtmi:t:Suite;1", "extends": ROOM, "contents": []}

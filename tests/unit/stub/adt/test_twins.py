@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sync_agent.stub.adt.operation import API_VERSIONS
 from tests.unit.stub.adt.plane import MODELS, ROOM, Plane, twin
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z")
@@ -41,8 +42,8 @@ def test_numbers_come_back_as_they_were_sent(plane: Plane, value: float) -> None
     assert (found, type(found)) == (value, type(value))
 
 
-@pytest.mark.parametrize("version", ["2020-10-31", "2021-06-30-preview"])
-def test_before_2022_no_document_shows_when_it_was_updated(plane: Plane, version: str) -> None:
+def test_version_2020_10_31_shows_neither_update_times_nor_source_times(plane: Plane) -> None:
+    version = "2020-10-31"
     measured = {"sourceTime": "2026-01-01T00:00:00Z"}
     stamps = {"$model": ROOM, "temperature": measured}
     thermostat = {"$metadata": {"mode": measured}, "mode": "sourceTime"}
@@ -55,6 +56,17 @@ def test_before_2022_no_document_shows_when_it_was_updated(plane: Plane, version
     assert list(document["$metadata"]["temperature"]) == ["lastUpdateTime"]
     assert rows == [document]
     assert plane.get("room1")["$metadata"]["temperature"]["sourceTime"]
+
+
+@pytest.mark.parametrize("version", API_VERSIONS[1:])
+def test_every_later_version_shows_both(plane: Plane, version: str) -> None:
+    stamps = {"$model": ROOM, "temperature": {"sourceTime": "2026-01-01T00:00:00Z"}}
+    plane.put("room1", temperature=1, **{"$metadata": stamps})
+    metadata = plane.get("room1", version=version)["$metadata"]
+    assert list(metadata) == ["$model", "$lastUpdateTime", "temperature"]
+    assert list(metadata["temperature"]) == ["lastUpdateTime", "sourceTime"]
+    (row,) = plane.query("SELECT * FROM DIGITALTWINS", version=version).body["value"]
+    assert row["$metadata"] == metadata
 
 
 def test_ids_and_etags_in_the_body_of_a_put_are_ignored(plane: Plane) -> None:
@@ -304,7 +316,27 @@ def test_maps_and_objects_are_patched_inside_once_they_are_there(plane: Plane) -
         ),
         (
             {"op": "remove", "path": "/temperature"},
-            "The target location specified by path segment 'temperature' was not found.",
+            "temperature does not exist on component.",
+        ),
+        (
+            {"op": "replace", "path": "/humidity", "value": 5},
+            "humidity does not exist on component.",
+        ),
+        (
+            {"op": "replace", "path": "/thermostat/mode", "value": "eco"},
+            "mode does not exist on component.",
+        ),
+        (
+            {"op": "add", "path": "/heater/mode", "value": "eco"},
+            "Could not resolve path /heater/mode.",
+        ),
+        (
+            {"op": "replace", "path": "/address/city", "value": "Ulm"},
+            "Could not resolve path /address/city.",
+        ),
+        (
+            {"op": "remove", "path": "/label/0"},
+            "The target location specified by path segment '0' was not found.",
         ),
         (
             {
@@ -439,6 +471,37 @@ def test_a_source_time_can_be_patched_with_its_value_also_in_a_component(plane: 
     assert document["$metadata"]["temperature"]["sourceTime"] == "2026-01-01T00:00:00Z"
     component = document["thermostat"]["$metadata"]
     assert component["setPoint"]["sourceTime"] == "2026-01-02T00:00:00+01:00"
+
+
+@pytest.mark.parametrize(
+    ("path", "patched"),
+    [
+        ("/digitaltwins/room1", "/$metadata/temperature/sourceTime"),
+        ("/digitaltwins/room1", "/thermostat/$metadata/setPoint/sourceTime"),
+        ("/digitaltwins/room1/components/thermostat", "/$metadata/setPoint/sourceTime"),
+    ],
+)
+def test_version_2020_10_31_has_no_source_times_a_patch_could_write(
+    plane: Plane, path: str, patched: str
+) -> None:
+    plane.put("room1", temperature=1, thermostat={"setPoint": 1})
+    operation = {"op": "add", "path": patched, "value": "2026-01-01T00:00:00Z"}
+    reply = plane.ask("PATCH", path, [operation], version="2020-10-31")
+    assert (reply.status, reply.code) == (400, "JsonPatchInvalid")
+    assert "sourceTime" not in str(plane.get("room1"))
+    assert plane.ask("PATCH", path, [operation], version="2021-06-30-preview").status == 204
+    assert "sourceTime" in str(plane.get("room1"))
+
+
+def test_version_2020_10_31_leaves_source_times_of_a_new_twin_aside(plane: Plane) -> None:
+    measured = {"sourceTime": "yesterday"}
+    body = {
+        "$metadata": {"$model": ROOM, "temperature": measured},
+        "temperature": 1,
+        "thermostat": {"$metadata": {"setPoint": measured}, "setPoint": 1},
+    }
+    assert plane.ask("PUT", twin("room1"), body, version="2020-10-31").status == 200
+    assert "sourceTime" not in str(plane.get("room1"))
 
 
 def test_a_source_time_can_be_removed_once(plane: Plane) -> None:
