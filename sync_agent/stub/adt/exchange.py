@@ -25,6 +25,7 @@ ID_MAX = 128
 """The service publishes no rule for ids; this bound and no control characters are the stub's."""
 
 _ETAG = re.compile(r'(?:W/)?"[^"]*"')
+_ETAGS = re.compile(rf"{_ETAG.pattern}(?:[ \t]*,[ \t]*{_ETAG.pattern})*")
 _DIGITS_MAX = 18
 
 T = TypeVar("T")
@@ -103,18 +104,19 @@ def check_if_none_match(asked: Asked) -> None:
 
 
 def check_if_match_form(asked: Asked) -> None:
-    """Refuse a condition that is neither an ETag nor ``*``, before anything is looked up."""
+    """Refuse a condition that is neither ``*`` nor ETags, before anything is looked up."""
     value = asked.if_match
-    if value is not None and value != "*" and not _ETAG.fullmatch(value):
+    if value is not None and value != "*" and not _ETAGS.fullmatch(value):
         raise bad_request(
             "Invalid If-Match header value. Allowed value(s): If-Match: {etag} or If-Match: *"
         )
 
 
 def check_if_match(asked: Asked, document: Document) -> None:
-    """Refuse a write whose condition names another state of the resource."""
-    if asked.if_match not in (None, "*", document["$etag"]):
-        raise answers.etag_differs(str(asked.if_match))
+    """Refuse a write whose condition names only other states of the resource."""
+    value = asked.if_match
+    if value not in (None, "*") and document["$etag"] not in _ETAG.findall(value):
+        raise answers.etag_differs(value)
 
 
 def check_id(identifier: str, code: str = "InvalidArgument") -> None:

@@ -57,14 +57,15 @@ class Lowered:
         document: Document = msgspec.json.decode(msgspec.json.encode(self.encoded(row)))
         return document
 
-    def page(self, limit: int, after: int = 0) -> tuple[str, tuple[Any, ...]]:
+    def page(self, limit: int, after: int = 0, *, skip: int = 0) -> tuple[str, tuple[Any, ...]]:
         """Return statement and parameters of at most ``limit`` rows.
 
-        ``after`` is the key of the last row before them with ``keyset``, else how many were before.
+        ``after`` is the key of the last row before them with ``keyset``, else how many were before;
+        ``skip`` rows behind it are left out.
         """
         if self.keyset:
-            return f"{self.sql} LIMIT ?", (after, *self.parameters[1:], limit)
-        return f"{self.sql} LIMIT ? OFFSET ?{self.tail}", (*self.parameters, limit, after)
+            return f"{self.sql} LIMIT ? OFFSET ?", (after, *self.parameters[1:], limit, skip)
+        return f"{self.sql} LIMIT ? OFFSET ?{self.tail}", (*self.parameters, limit, after + skip)
 
 
 def lower(query: Query, models_of: ModelsOf) -> Lowered:

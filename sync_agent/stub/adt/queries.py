@@ -46,12 +46,16 @@ class QueryAnswer:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a page starts: the query, rows returned before, the key or count, the page's number."""
+    """Where a page starts: the query, rows returned before, the key or count, the page's number.
+
+    ``skip`` rows are left out behind the key, where a token names none of ours.
+    """
 
     text: str
     returned: int = 0
     mark: int = 0
     page: int = 1
+    skip: int = 0
 
 
 class Statements:
@@ -109,13 +113,13 @@ def _page(db: TwinDb, query: Query, lowered: Lowered, place: _Place, asked: Aske
     size = asked.page_of(PAGE_DEFAULT)
     if query.top is not None:
         size = max(0, min(size, query.top - place.returned))
-    sql, parameters = lowered.page(size + 1, place.mark)
+    sql, parameters = lowered.page(size + 1, place.mark, skip=place.skip)
     rows = db.select(sql, parameters, limit_s=QUERY_MAX_S)
     page = rows[:size]
     returned = place.returned + len(page)
     token = None
     if len(rows) > size and (query.top is None or returned < query.top):
-        mark = page[-1][-1] if lowered.keyset else place.mark + len(page)
+        mark = page[-1][-1] if lowered.keyset else place.mark + place.skip + len(page)
         token = _token(_Place(place.text, returned, mark, place.page + 1))
     if asked.knows_times:
         shaped = [lowered.encoded(row) for row in page]
@@ -150,11 +154,17 @@ def _token(place: _Place) -> str:
 
 
 def _read_token(token: Any) -> _Place:
+    """Read a token of ours, or of the service itself, which says how many rows were before it."""
     try:
         given = msgspec.json.decode(token)
-        place = _Place(str(given["_q"]), int(given["_tr"]), int(given["_rc"]), int(given["_pn"]))
+        text, key = str(given["_q"]), str(given["_rc"])
+        returned, page = int(given["_tr"]), int(given["_pn"])
     except (TypeError, ValueError, KeyError, RecursionError) as error:
         raise answers.bad_token() from error
+    try:
+        place = _Place(text, returned, int(key), page)
+    except ValueError:
+        place = _Place(text, returned, page=page, skip=returned)
     numbers = (place.returned, place.mark, place.page)
     if not all(0 <= number <= _MARK_MAX for number in numbers):
         raise answers.bad_token()

@@ -122,7 +122,7 @@ async def read_request(scope: Scope, receive: Receive) -> Request:
     """Read a request to its end.
 
     Raises:
-        Refusal: its path or body is too long, or it ended early.
+        Refusal: its path or body is too long, its path is no text, or it ended early.
     """
     raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
     if len(raw_path) > PATH_BYTES_MAX:
@@ -130,7 +130,7 @@ async def read_request(scope: Scope, receive: Receive) -> Request:
     path = raw_path.decode("ascii", errors="replace").partition("?")[0]
     proxied = path.startswith(f"{PROXY}/")
     inner = path.removeprefix(PROXY) if proxied else path
-    parts = tuple(unquote(part, errors="replace") for part in inner.strip("/").split("/"))
+    parts = _parts(inner)
     headers = dict(scope["headers"])
     body = await _read_body(receive, _body_bytes_max(parts))
     host = headers.get(b"host", b"localhost").decode("latin-1")
@@ -208,6 +208,13 @@ def unreadable(fault: PatchUnreadableError) -> Response:
     }
     problem = (b"content-type", b"application/problem+json; charset=utf-8")
     return Response(400, msgspec.json.encode(body), (problem,))
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    try:
+        return tuple(unquote(part, errors="strict") for part in path.strip("/").split("/"))
+    except UnicodeDecodeError:  # with something else in its place two ids could be one
+        raise bad_request("The path is not UTF-8.") from None
 
 
 def _body_bytes_max(parts: tuple[str, ...]) -> int:

@@ -169,6 +169,15 @@ def test_a_path_with_tricks_names_nothing_and_fails_nothing(plane: Plane, path: 
     assert reply.body["error"]["message"]
 
 
+def test_ids_that_are_no_utf_8_are_refused_so_that_no_two_of_them_are_one_twin(
+    plane: Plane,
+) -> None:
+    for path in ("/digitaltwins/a%ff", "/digitaltwins/a%fe", "/digitaltwins/a%ed%a0%80"):
+        reply = plane.ask("PUT", path, {"$metadata": {"$model": "dtmi:t:Floor;1"}})
+        assert (reply.status, reply.code) == (400, "InvalidArgument")
+    assert plane.query("SELECT COUNT() FROM DIGITALTWINS").body["value"] == [{"COUNT": 0}]
+
+
 # -- bodies ----------------------------------------------------------------------------------------
 
 

@@ -63,6 +63,26 @@ def test_a_token_wins_over_another_query(rooms: Plane) -> None:
     assert len(rooms.ask("POST", "/query", body).body["value"]) == 5
 
 
+@pytest.mark.parametrize(
+    "text",
+    [ALL, "SELECT B.$dtId FROM DIGITALTWINS A JOIN B RELATED A.[[in]] WHERE A.$dtId = 'r00'"],
+)
+def test_a_token_the_service_made_goes_on_behind_the_rows_it_counts(
+    rooms: Plane, text: str
+) -> None:
+    for number in range(25):
+        rooms.link("r00", f"e{number}", f"r{number:02}")
+    whole = rooms.query(text).body["value"]
+    place = "-RID:~kN9rAJ5S8+IHAAAAAAAAAA==#RT:1#TRC:10#ISV:2#IEO:65567"
+    token = {"_t": 2, "_s": None, "_rc": place, "_q": text, "_id": "x", "_tr": 10, "_pn": 2}
+    body: dict[str, Any] = {"continuationToken": json.dumps(token)}
+    given = {"max-items-per-page": "8"}
+    second = rooms.ask("POST", "/query", body, headers=given).body
+    assert second["value"] == whole[10:18]
+    third = {"continuationToken": second["continuationToken"]}
+    assert rooms.ask("POST", "/query", third, headers=given).body["value"] == whole[18:]
+
+
 def test_a_page_has_a_hundred_rows_unless_asked_and_a_thousand_at_most(plane: Plane) -> None:
     with plane.db.writing():
         for number in range(1_100):

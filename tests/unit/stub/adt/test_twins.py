@@ -202,8 +202,18 @@ def test_a_write_on_a_condition_happens_only_in_the_state_it_names(
     strange = plane.ask(method, address, body, headers={"If-Match": "stale"})
     assert (strange.status, strange.code) == (400, "InvalidArgument")
     assert strange.message.endswith("Allowed value(s): If-Match: {etag} or If-Match: *")
-    right = plane.ask(method, address, body, headers={"If-Match": etag})
+    one_of = f'W/"stale", {etag},W/"other"'
+    right = plane.ask(method, address, body, headers={"If-Match": one_of})
     assert right.status == 204
+
+
+@pytest.mark.parametrize("condition", ['W/"a", "b"', '"a" "b"', 'W/"a",', "*, *", "", '"*"'])
+def test_a_list_of_etags_without_the_current_one_or_what_is_no_list_writes_nothing(
+    plane: Plane, condition: str
+) -> None:
+    plane.put("room1")
+    reply = plane.patch("room1", headers={"If-Match": condition})
+    assert reply.status == (412 if condition in ('W/"a", "b"', '"*"') else 400)
 
 
 def test_each_write_mints_an_etag_also_a_patch_of_nothing(plane: Plane) -> None:
