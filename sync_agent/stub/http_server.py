@@ -24,6 +24,7 @@ BACKLOG = 512
 CONNECTIONS_MAX = 1_000
 HEAD_BYTES_MAX = 64 * 1024
 KEEP_ALIVE_S = 75
+PIPELINED_MAX = 1_000
 REQUEST_MAX_S = 30.0
 START_MAX_S = 10.0
 STOP_MAX_S = 3
@@ -128,14 +129,19 @@ class _QuietServer(uvicorn.Server):
 class _BoundedProtocol(HttpToolsProtocol):
     """Refuses what httptools would take in: a head that is too long, a request that takes too long.
 
-    A request has REQUEST_MAX_S from its first byte to its last, and a new connection as long to
-    its first byte; then the connection ends, so that slow clients hold none. A request to speak
-    something else (``Upgrade``, CONNECT) is answered as a request, and is the connection's last.
+    A request has REQUEST_MAX_S from its first byte to its last, a new connection as long to its
+    first byte, and an answer as long to be read on; then the connection ends, so that slow clients
+    hold none. While requests wait behind another no more are read, and beyond PIPELINED_MAX the
+    connection ends: so a client that does not read its answers makes the server hold little. A
+    request to speak something else (``Upgrade``, CONNECT) is answered as a request, and is the
+    connection's last.
     """
 
     _head_bytes = 0
     _due_s: float | None = None  # on the loop's clock, None while nothing has to come
     _watch: asyncio.TimerHandle | None = None
+    _unread_bytes = 0
+    _unread_watch: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._gathering = _GatheringTransport(transport, self.loop)
@@ -146,9 +152,33 @@ class _BoundedProtocol(HttpToolsProtocol):
         self._gathering.send()  # the loop closes the connection next, and knows of nothing to send
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._watch is not None:
-            self._watch.cancel()
+        for watch in (self._watch, self._unread_watch):
+            if watch is not None:
+                watch.cancel()
         super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.pipeline and not self.transport.is_closing():
+            self.flow.pause_reading()  # uvicorn reads on with each answer, however many wait
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread_bytes = self.transport.get_write_buffer_size()
+        self._unread_watch = self.loop.call_later(REQUEST_MAX_S, self._look_at_unread)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._unread_watch is not None:
+            self._unread_watch.cancel()
+
+    def _look_at_unread(self) -> None:
+        left = self.transport.get_write_buffer_size()
+        if left >= self._unread_bytes:
+            self.transport.abort()
+            return
+        self._unread_bytes = left
+        self._unread_watch = self.loop.call_later(REQUEST_MAX_S, self._look_at_unread)
 
     def on_message_complete(self) -> None:
         self._due_s = None
@@ -169,6 +199,8 @@ class _BoundedProtocol(HttpToolsProtocol):
             self._watch = self.loop.call_at(self._due_s, self._look)
 
     def on_message_begin(self) -> None:
+        if len(self.pipeline) >= PIPELINED_MAX:
+            raise ValueError("too many requests wait for their turn on one connection")
         self._head_bytes = 0
         super().on_message_begin()
         self._wait()

@@ -1,0 +1,120 @@
+"""The server between the wire and the application: what a client can make it hold."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, cast
+
+import pytest
+
+from sync_agent.stub import http_server
+from sync_agent.stub.adt.app import AdtApp
+from sync_agent.stub.http_server import PIPELINED_MAX, HttpServer, listen
+
+BUFFER = 64 * 1024
+"""What the two sockets keep, so that a test sees what the server keeps."""
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+class Answering:
+    """An application whose answers have a size; it counts them."""
+
+    def __init__(self, size: int) -> None:
+        self.body = b"x" * size
+        self.answered = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        headers = [(b"content-length", str(len(self.body)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
+        self.answered += 1
+
+
+@asynccontextmanager
+async def client_of(app: Answering) -> AsyncIterator[socket.socket]:
+    listener = listen("127.0.0.1", 0)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
+    address = listener.getsockname()
+    server = HttpServer(cast("AdtApp", app), listener)
+    await server.start()
+    client = socket.socket()
+    try:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
+        client.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(client, address)
+        yield client
+    finally:
+        client.close()
+        await server.stop()
+
+
+def send_while_it_is_taken(client: socket.socket, data: bytes) -> int:
+    """Send the same again and again until nothing is taken any more; return how much was."""
+    sent = 0
+    client.settimeout(0.2)
+    with suppress(TimeoutError, ConnectionError):
+        while True:
+            sent += client.send(data[sent % len(data) :])
+    client.setblocking(False)
+    return sent
+
+
+async def read_to_the_end(client: socket.socket, pause_s: float = 0) -> int:
+    loop, read = asyncio.get_running_loop(), 0
+    with suppress(ConnectionError):
+        while chunk := await loop.sock_recv(client, BUFFER):
+            read += len(chunk)
+            await asyncio.sleep(pause_s)
+    return read
+
+
+async def test_a_client_that_asks_on_without_reading_waits_until_it_reads() -> None:
+    app = Answering(200)
+    async with client_of(app) as client:
+        padded = REQUEST[:-2] + b"X-Padding: " + b"x" * 1_000 + b"\r\n\r\n"
+        sent = await asyncio.to_thread(send_while_it_is_taken, client, padded)
+        assert sent < 2_000_000
+        whole = sent // len(padded)
+        assert app.answered < whole
+        async with asyncio.timeout(5):
+            while app.answered < whole:
+                await asyncio.get_running_loop().sock_recv(client, BUFFER)
+
+
+async def test_requests_beyond_those_that_may_wait_end_the_connection() -> None:
+    app = Answering(10)
+    async with client_of(app) as client:
+        await asyncio.get_running_loop().sock_sendall(client, REQUEST * (PIPELINED_MAX + 100))
+        async with asyncio.timeout(5):
+            await read_to_the_end(client)
+        assert app.answered < PIPELINED_MAX
+
+
+async def test_an_answer_nobody_reads_ends_its_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http_server, "REQUEST_MAX_S", 0.1)
+    size = 4_000_000
+    async with client_of(Answering(size)) as client:
+        await asyncio.get_running_loop().sock_sendall(client, REQUEST)
+        await asyncio.sleep(0.5)
+        async with asyncio.timeout(5):
+            assert await read_to_the_end(client) < size
+
+
+async def test_an_answer_that_is_read_slowly_is_sent_to_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http_server, "REQUEST_MAX_S", 0.1)
+    size = 2_000_000
+    async with client_of(Answering(size)) as client:
+        request = REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+        await asyncio.get_running_loop().sock_sendall(client, request)
+        async with asyncio.timeout(10):
+            assert await read_to_the_end(client, pause_s=0.02) > size
