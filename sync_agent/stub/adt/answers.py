@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from sync_agent.twins.twin import Document
 
+FAULTS_TOLD_MAX = 100
 _PATCH_TAIL = (
     " Please provide a valid patch document. See section on update apis in the documentation"
     " https://aka.ms/adtv2twins."
@@ -157,10 +158,13 @@ def model_decommissioned(model_id: str) -> Refusal:
 
 
 def models_invalid(messages: Sequence[str]) -> Refusal:
-    """Models of an upload are not valid DTDL; ``messages`` are the parser's."""
+    """Models of an upload are not valid DTDL; ``messages`` are the parser's, told up to a bound."""
+    told = list(messages[:FAULTS_TOLD_MAX])
+    if len(messages) > len(told):
+        told.append(f"{len(messages) - len(told)} more faults are not told")
     return bad_request(
         "None of the models in this request could be created due to a problem with one or more"
-        f" models: {' | '.join(messages)}.{_MODEL_TAIL}",
+        f" models: {' | '.join(told)}.{_MODEL_TAIL}",
         "DTDLParserError",
     )
 

@@ -16,6 +16,7 @@ import hashlib
 import hmac
 import urllib.error
 import urllib.request
+from codecs import BOM_UTF8
 from collections.abc import Collection, Iterator, Mapping
 from email.utils import formatdate
 from http.client import HTTPException
@@ -59,12 +60,14 @@ def is_allowed(uri: str, hosts: Collection[str]) -> bool:
 def read_lines(uri: str) -> Iterator[bytes]:
     """Yield the lines of a blob, without their ends; empty ones are left out.
 
+    So is a byte order mark, which programs on Windows like to begin a text with.
+
     Raises:
         BlobError: it cannot be read, or a line is too long.
     """
     try:
         with _open("GET", uri, {}, b"") as answer:
-            rest = b""
+            rest = answer.read(len(BOM_UTF8)).removeprefix(BOM_UTF8)
             while chunk := answer.read(CHUNK_BYTES):
                 *lines, rest = (rest + chunk).split(b"\n")
                 yield from (line.rstrip(b"\r") for line in lines if line.strip())

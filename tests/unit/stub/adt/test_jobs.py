@@ -125,6 +125,15 @@ def test_an_import_brings_models_twins_and_relationships(blobs: Blobs) -> None:
     with_bench(blobs, work, models=False)
 
 
+def test_a_byte_order_mark_and_windows_ends_of_lines_are_no_part_of_an_import(blobs: Blobs) -> None:
+    async def work(bench: Bench) -> None:
+        await bench.put(WHOLE)
+        blobs.stored["/acc/box/in"] = b"\xef\xbb\xbf" + ndjson(WHOLE).replace(b"\n", b"\r\n")
+        assert (await bench.ended())["status"] == "succeeded"
+
+    with_bench(blobs, work, models=False)
+
+
 def test_the_output_blob_tells_what_went_on(blobs: Blobs) -> None:
     async def work(bench: Bench) -> None:
         await bench.run(WHOLE)

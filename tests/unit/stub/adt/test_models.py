@@ -45,6 +45,14 @@ def test_models_are_added_in_any_order_and_answered_in_the_one_given(bare: Plane
     assert "etag" not in reply.headers
 
 
+def test_the_faults_of_models_are_told_up_to_a_bound(bare: Plane) -> None:
+    contents = [{"@type": "Property", "name": f"p{n}", "schema": "XXX"} for n in range(250)]
+    reply = bare.ask("POST", "/models", [interface("dtmi:t:A;1", *contents)])
+    assert (reply.status, reply.code) == (400, "DTDLParserError")
+    assert reply.message.count("neither a valid DTMI reference") == 100
+    assert " | 150 more faults are not told." in reply.message
+
+
 def test_metadata_has_language_maps_and_a_time_with_its_offset(plane: Plane) -> None:
     space = plane.ask("GET", "/models/dtmi:t:Space;1").body
     assert space["displayName"] == {"en": "Space"}
