@@ -7,6 +7,8 @@ stands one further is behind something *extraneous*, what could stand before thi
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sync_agent.errors import QueryError
 from sync_agent.query.tokens import RESERVED, Kind, Token
 
@@ -46,7 +48,8 @@ class Cursor:
     def _need(self, text: str) -> None:
         if not self._symbol(text):
             is_next = (self._peek(1).kind, self._peek(1).text) == (Kind.SYMBOL, text)
-            raise self._lacking(f"'{text}'", is_next=is_next, may_end=text in _CLOSING)
+            may_follow = self._token.kind is not Kind.END or text in _CLOSING
+            raise self._lacking(f"'{text}'", is_next=is_next, may_follow=may_follow)
 
     def _word(self, word: str) -> bool:
         if self._token.is_word(word):
@@ -54,17 +57,19 @@ class Cursor:
             return True
         return False
 
-    def _need_word(self, word: str) -> None:
+    def _need_word(self, word: str, then: Callable[[Token], bool]) -> None:
+        """Take a keyword; ``then`` tells what can stand behind it."""
         if not self._word(word):
-            raise self._lacking(word, is_next=self._peek(1).is_word(word), may_end=False)
+            is_next = self._peek(1).is_word(word)
+            raise self._lacking(word, is_next=is_next, may_follow=then(self._token))
 
-    def _lacking(self, expected: str, *, is_next: bool, may_end: bool) -> QueryError:
+    def _lacking(self, expected: str, *, is_next: bool, may_follow: bool) -> QueryError:
         text = self._token.text
         if is_next:
             return self._error(f"extraneous input '{text}' expecting {expected}")
-        if self._token.kind is Kind.END and not may_end:
-            return self._error(f"mismatched input '{text}' expecting {expected}")
-        return self._error(f"missing {expected} at '{text}'")
+        if may_follow:
+            return self._error(f"missing {expected} at '{text}'")
+        return self._error(f"mismatched input '{text}' expecting {expected}")
 
     def _name(self, what: str) -> str:
         token = self._token

@@ -75,10 +75,10 @@ class _Parser(Cursor):
     # -- query ----------------------------------------------------------------------------------
 
     def query(self) -> Query:
-        self._need_word("SELECT")
+        self._need_word("SELECT", _starts_projection)
         top = self._top()
         projection = self._projection(top)
-        self._need_word("FROM")
+        self._need_word("FROM", _is_collection)
         collection = self._collection()
         alias = self._optional_name("a collection name", before=("JOIN", "MATCH", "WHERE"))
         joins: list[Join] = []
@@ -138,12 +138,12 @@ class _Parser(Cursor):
     def _optional_name(self, what: str, *, before: tuple[str, ...]) -> str:
         """Return a name if one stands here; ``before`` are the keywords that may come instead."""
         token = self._token
-        is_plain = token.kind is Kind.WORD and token.text.upper() not in (*RESERVED, *before)
-        return self._name(what) if is_plain or token.kind is Kind.QUOTED else ""
+        is_keyword = any(token.is_word(word) for word in before)
+        return self._name(what) if _is_name(token) and not is_keyword else ""
 
     def _join(self) -> Join:
         target = self._name("a twin collection name")
-        self._need_word("RELATED")
+        self._need_word("RELATED", _is_name)
         source = self._name("a twin collection name")
         self._need(".")
         relationship = self._name("a relationship name")
@@ -331,6 +331,19 @@ class _Parser(Cursor):
             if self._word(word):
                 return value
         raise self._error(f"mismatched input '{token.text}' expecting a literal")
+
+
+def _is_name(token: Token) -> bool:
+    is_plain = token.kind is Kind.WORD and token.text.upper() not in RESERVED
+    return is_plain or token.kind is Kind.QUOTED
+
+
+def _starts_projection(token: Token) -> bool:
+    return token.text == "*" or token.is_word("TOP") or token.is_word("COUNT") or _is_name(token)
+
+
+def _is_collection(token: Token) -> bool:
+    return any(token.is_word(collection.value) for collection in Collection)
 
 
 def _number(text: str) -> int | float:
