@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 from sync_agent.errors import InputError, StoreError
@@ -19,11 +20,14 @@ from sync_agent.stub.adt.exchange import whole_number
 from sync_agent.stub.adt.faults import FaultProfile
 from sync_agent.stub.adt.guard import Guard
 from sync_agent.stub.adt.request_log import LATEST, RequestLog
-from sync_agent.stub.adt.store import TwinDb, is_store
+from sync_agent.stub.adt.store import TwinDb
 from sync_agent.stub.adt.wire import Request, Response, json_response
 
 PREFIX = "stub"
 OCTETS = (b"content-type", b"application/octet-stream")
+
+_SEAL = b"sync-agent stub snapshot 1\n"
+"""Stands behind the store in a snapshot, before the digest of the store."""
 
 
 class Control:
@@ -84,7 +88,7 @@ class Control:
 
 
 def save(db: TwinDb) -> bytes:
-    """Return a store as one file's bytes, consistent whatever is written meanwhile."""
+    """Return a store as one file's bytes, consistent whatever is written meanwhile, and sealed."""
     with tempfile.TemporaryDirectory(prefix="sync-agent-stub-") as folder:
         path = Path(folder) / "snapshot.db"
         copy = TwinDb(path)
@@ -92,30 +96,39 @@ def save(db: TwinDb) -> bytes:
             db.copy_into(copy)
         finally:
             copy.close()
-        return path.read_bytes()
+        content = path.read_bytes()
+    return b"".join((content, _SEAL, sha256(content).digest()))
 
 
 def load(db: TwinDb, data: bytes) -> None:
     """Replace all a store holds by what ``save`` returned.
 
     Raises:
-        Refusal: it is no such file; the store is as it was.
+        Refusal: it is no such file, or it is damaged; the store is as it was.
     """
+    content = _unsealed(data)
     with tempfile.TemporaryDirectory(prefix="sync-agent-stub-") as folder:
         path = Path(folder) / "snapshot.db"
-        path.write_bytes(data)
-        if not is_store(path):  # opening it would make an empty store of an empty file
-            raise bad_request("The file is no snapshot of a stub.")
+        path.write_bytes(content)
         try:
             copy = TwinDb(path)
         except StoreError as error:
-            raise bad_request("The file is no snapshot of a stub.") from error
+            raise bad_request(f"The snapshot cannot be read: {error.message}.") from error
         try:
-            if not copy.is_sound():
-                raise bad_request("The snapshot is damaged.")
             copy.copy_into(db)
         finally:
             copy.close()
+
+
+def _unsealed(data: bytes) -> memoryview:
+    """Return the store in a snapshot. SQLite would not notice damage inside a document."""
+    size = len(_SEAL) + sha256().digest_size
+    content, seal = memoryview(data)[:-size], data[-size:]
+    if not seal.startswith(_SEAL):
+        raise bad_request("The file is no snapshot of a stub.")
+    if seal.removeprefix(_SEAL) != sha256(content).digest():
+        raise bad_request("The snapshot is damaged.")
+    return content
 
 
 def _profile(request: Request) -> FaultProfile:

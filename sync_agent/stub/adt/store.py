@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -176,13 +176,6 @@ class TwinDb:
         except apsw.Error as error:
             raise other._failure(error) from error
         other._registry = None
-
-    def is_sound(self) -> bool:
-        """Tell whether the file is whole, and holds what it should."""
-        try:
-            return bool(self._db.execute("PRAGMA quick_check").get == "ok")
-        except apsw.Error:
-            return False
 
     def replay(self, writes: Sequence[Write]) -> None:
         """Do again what another store's ``follower`` was told of."""
@@ -414,16 +407,6 @@ class TwinDb:
             case _:
                 remedy = "look at the folder and its disk, or give another --data-dir"
         return StoreError(f"the stub's store {self._path}: {error}", remedy=remedy)
-
-
-def is_store(path: Path) -> bool:
-    """Tell whether a file has a store's tables, in whatever format; it is only read."""
-    try:
-        with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)) as db:
-            names = {row[0] for row in db.execute("SELECT name FROM sqlite_schema")}
-    except apsw.Error:
-        return False
-    return names >= {"models", "twins", "relationships"}
 
 
 def _model(row: tuple[Any, ...]) -> StoredModel:

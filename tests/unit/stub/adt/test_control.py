@@ -137,6 +137,19 @@ def test_what_is_no_snapshot_changes_nothing(plane: Plane, spoil: Callable[[byte
     assert plane.ask("GET", twin("a")).status == 200
 
 
+def test_a_snapshot_of_which_one_byte_is_another_is_refused_and_changes_nothing(
+    plane: Plane,
+) -> None:
+    plane.put("a", label="x" * 1_000)
+    plane.link("a", "r", "a")
+    data = save(plane.db)
+    for place in range(0, len(data), len(data) // 60):
+        spoilt = data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+        reply = plane.ask("PUT", "/stub/snapshot", spoilt)
+        assert (reply.status, reply.code) == (400, "InvalidArgument"), place
+    assert plane.get("a")["label"] == "x" * 1_000
+
+
 def test_another_database_is_no_snapshot(plane: Plane, tmp_path: Path) -> None:
     events = SqliteEventLog(tmp_path / "event-hubs.db")
     events.close()
