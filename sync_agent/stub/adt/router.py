@@ -79,7 +79,7 @@ class Router:
     @staticmethod
     def _of_models(models: ModelOperations) -> Mapping[str, Respond]:
         def page(request: Request) -> Response:
-            wanted = [m for m in request.options.get("dependenciesFor", []) if m]
+            wanted = [m for m in request.values("dependenciesFor") if m]
             found = models.page(request.asked, dependencies_for=wanted, whole=_is_whole(request))
             return listed(request, found, "/Models", link_first=False)
 

@@ -57,7 +57,14 @@ class Request(msgspec.Struct, frozen=True):
 
     def option(self, name: str) -> str:
         """Return an option of the query string, "" when it is not given."""
-        return self.options.get(name, [""])[0]
+        return next(iter(self.values(name)), "")
+
+    def values(self, name: str) -> list[str]:
+        """Return all values of an option; its name is taken in any case, as ASP.NET does."""
+        given = self.options.get(name)
+        if given is not None:
+            return given
+        return next((v for key, v in self.options.items() if key.lower() == name.lower()), [])
 
     def header(self, name: bytes) -> str | None:
         """Return a header, None when it is not given."""
@@ -280,7 +287,7 @@ def _next_link(request: Request, path: str, following: str) -> str:
         (key, value)
         for key, values in request.options.items()
         for value in values
-        if key not in ("continuationToken", "api-version")
+        if key.lower() not in ("continuationtoken", "api-version")
     ]
     options += [
         ("continuationToken", following),

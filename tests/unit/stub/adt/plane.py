@@ -123,12 +123,12 @@ class Plane:
         version: str = VERSION,
         headers: dict[str, str] | None = None,
     ) -> Reply:
-        """Send one request; a body that is bytes goes as it is."""
+        """Send one request, without an api-version if that is ""; a body of bytes goes as it is."""
         raw = (
             b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         )
         path, _, query = path.partition("?")
-        options = "&".join(part for part in (query, f"api-version={version}") if part)
+        options = "&".join(part for part in (query, version and f"api-version={version}") if part)
         given = {"host": "127.0.0.1:1234", **(headers or {})}
         scope = {
             "type": "http",

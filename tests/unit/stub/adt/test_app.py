@@ -77,6 +77,18 @@ def test_a_version_that_is_not_known_is_refused(plane: Plane, version: str, code
     assert "2023-10-31" in reply.message
 
 
+def test_names_of_options_are_taken_in_any_case(plane: Plane) -> None:
+    path = (
+        "/models?INCLUDEmodelDefinition=True&DependenciesFor=dtmi:t:Room;1&API-Version=2022-05-31"
+    )
+    first = plane.ask("GET", path, version="", headers={"max-items-per-page": "1"})
+    assert (first.status, len(first.body["value"])) == (200, 1)
+    assert "model" in first.body["value"][0]
+    path = first.body["nextLink"].removeprefix("http://127.0.0.1:1234")
+    second = plane.ask("GET", path.replace("continuationToken", "ContinuationToken"), version="")
+    assert [model["id"] for model in second.body["value"]] == ["dtmi:t:Space;1", "dtmi:t:Room;1"]
+
+
 @pytest.mark.parametrize("version", API_VERSIONS)
 def test_each_known_version_is_served(plane: Plane, version: str) -> None:
     assert plane.ask("GET", "/models", version=version).status == 200
