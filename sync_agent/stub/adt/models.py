@@ -86,7 +86,8 @@ class ModelOperations:
         """Take a patch that may only decommission; doing so again changes nothing."""
         self._model(model_id)
         for operation in operations:
-            if operation.get("op") != "replace" or operation.get("path") != "/decommissioned":
+            op = str(operation.get("op")).lower()
+            if op != "replace" or operation.get("path") != "/decommissioned":
                 raise answers.patch_invalid("Only /decommissioned of a model can be replaced.")
             if operation.get("value") is not True:
                 raise answers.patch_invalid("A model can only be decommissioned.")

@@ -17,6 +17,7 @@ from typing import Any
 from sync_agent.twins.twin import Document
 
 ERRORS_MAX = 200
+_MEMBERS = frozenset(("op", "path", "value", "from"))
 _GAP = re.compile(r"[ \t\r\n,]*")
 _MALFORMED = {"": ["The JSON patch document was malformed and could not be parsed."]}
 _MISSING = {"jsonPatchDocument": ["The jsonPatchDocument field is required."]}
@@ -33,14 +34,22 @@ class PatchUnreadableError(Exception):
 def operations_of(value: Any, body: bytes, *, names_document: bool) -> list[Document]:
     """Return a patch as operations; ``body`` is the text ``value`` was read from.
 
+    Names of their members are taken in any case, as Newtonsoft.Json does; others mean nothing.
+
     Raises:
         PatchUnreadableError: it is no array of objects. With ``names_document`` the answer also
             says that the whole document is missing, as recorded of twins.
     """
     if isinstance(value, list) and all(isinstance(operation, dict) for operation in value):
-        return value
+        return [_named(operation) for operation in value]
     errors = _errors_in(value, body.decode()) if isinstance(value, list) else _MALFORMED
     raise _unreadable(errors, names_document=names_document)
+
+
+def _named(operation: Document) -> Document:
+    if operation.keys() <= _MEMBERS:
+        return operation
+    return {key.lower(): value for key, value in operation.items() if key.lower() in _MEMBERS}
 
 
 def malformed(*, names_document: bool) -> PatchUnreadableError:

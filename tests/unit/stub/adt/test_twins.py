@@ -438,6 +438,14 @@ def test_each_element_that_is_no_operation_is_told_with_its_place(
     }
 
 
+def test_members_of_an_operation_are_taken_in_any_case_and_others_left_aside(plane: Plane) -> None:
+    plane.put("room1", label="a")
+    reply = plane.patch("room1", {"Op": "Replace", "Path": "/label", "VALUE": "b", "note": "c"})
+    assert reply.status == 204
+    assert plane.get("room1")["label"] == "b"
+    assert plane.patch("room1", {"Operation": "replace"}).message.startswith("Parameter op must")
+
+
 def test_the_faults_of_a_patch_are_told_up_to_a_bound(plane: Plane) -> None:
     reply = plane.ask("PATCH", "/models/dtmi:t:Room;1", [1] * 10_000)
     assert len(reply.body["errors"]) == 200
