@@ -62,15 +62,15 @@ def of_document(kind: str, document: Document, host: str) -> Notification:
 
 
 def of_patch(
-    kind: str, subject: str, model: str, patch: Sequence[Document], host: str
+    kind: str, twin: str, subject: str, model: str, patch: Sequence[Document], host: str
 ) -> Notification:
-    """Return the notification of a change; ``model`` is the twin's or the source twin's."""
+    """Return the notification of a change to a twin or, its source being that, a relationship."""
     operations = [
         {key: operation[key] for key in ("value", "path", "op") if key in operation}
         for operation in patch
     ]
     data = {"modelId": model, "patch": operations}
-    return Notification(_attributes(kind, subject, host), data, subject.partition("/")[0])
+    return Notification(_attributes(kind, subject, host), data, twin)
 
 
 def of_telemetry(

@@ -90,7 +90,8 @@ class Notifier:
         """Tell of a twin that a patch changed."""
         if self.is_wanted and patch:
             kind = notification.TWIN_UPDATE
-            self._send(notification.of_patch(kind, twin_id, model, patch, self._host))
+            told = notification.of_patch(kind, twin_id, twin_id, model, patch, self._host)
+            self._send(told)
 
     def twin_replaced(self, before: Document, after: Document) -> None:
         """Tell of a twin that was written anew, as the patch that would have done it."""
@@ -102,9 +103,9 @@ class Notifier:
     ) -> None:
         """Tell of a relationship that a patch changed."""
         if self.is_wanted and patch:
-            subject = f"{document['$sourceId']}/relationships/{document['$relationshipId']}"
-            kind = notification.RELATIONSHIP_UPDATE
-            self._send(notification.of_patch(kind, subject, model, patch, self._host))
+            source, kind = document["$sourceId"], notification.RELATIONSHIP_UPDATE
+            subject = f"{source}/relationships/{document['$relationshipId']}"
+            self._send(notification.of_patch(kind, source, subject, model, patch, self._host))
 
     def measured(
         self, twin_id: str, component: str | None, model: str, message_id: str, data: Any

@@ -46,6 +46,24 @@ def test_a_route_is_made_read_replaced_and_deleted(plane: Plane) -> None:
     assert plane.ask("GET", "/eventroutes/r").status == 404
 
 
+def test_all_events_of_a_twin_stay_in_order_whatever_its_id_looks_like(plane: Plane) -> None:
+    route(plane)
+    for name in ("site/1", "site/2"):
+        plane.put(name)
+    plane.patch("site/1", {"op": "add", "path": "/label", "value": "x"})
+    plane.link("site/1", "a/b", "site/2", **{"$relationshipName": "next"})
+    edge = f"{twin('site/1')}/relationships/a%2Fb"
+    assert plane.ask("PATCH", edge, [{"op": "add", "path": "/door", "value": "x"}]).status == 204
+    assert plane.ask("DELETE", edge).status == 204
+    sources = [(item.properties["cloudEvents:subject"], item.twin) for item in waiting(plane.db, 9)]
+    assert sources == [
+        ("site/1", "site/1"),
+        ("site/2", "site/2"),
+        ("site/1", "site/1"),
+        *[("site/1/relationships/a/b", "site/1")] * 3,
+    ]
+
+
 def test_routes_come_in_pages(plane: Plane) -> None:
     for name in "abc":
         route(plane, name)
