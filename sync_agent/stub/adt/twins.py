@@ -105,7 +105,7 @@ class TwinOperations:
         check_if_match_form(asked)
         document = self._twin(twin_id)
         prefixed = [
-            {**o, "path": f"/{component}{o['path']}"} if isinstance(o.get("path"), str) else o
+            {**o, "path": f"/{component}{o['path']}"} if str(o.get("path")).startswith("/") else o
             for o in operations
         ]
         if component_of(document, component) is None:

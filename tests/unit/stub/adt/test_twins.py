@@ -379,6 +379,23 @@ def test_a_patch_that_cannot_be_is_refused_in_the_service_s_words(
     assert plane.get("room1") == before
 
 
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("setPoint", "Could not resolve path setPoint."),
+        ("", "Parameter path must not be empty."),
+    ],
+)
+def test_a_path_in_a_component_begins_with_a_slash_as_in_a_twin(
+    plane: Plane, path: str, message: str
+) -> None:
+    plane.put("room1")
+    patch = [{"op": "add", "path": path, "value": {"setPoint": 1}}]
+    reply = plane.ask("PATCH", f"{twin('room1')}/components/thermostat", patch)
+    assert (reply.status, reply.code) == (400, "JsonPatchInvalid")
+    assert reply.message.startswith(message)
+
+
 def test_an_unknown_component_is_a_bad_path_in_a_patch_and_not_found_in_a_get(
     plane: Plane,
 ) -> None:
