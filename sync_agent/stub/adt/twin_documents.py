@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sync_agent.dtdl.elements import Component, Primitive
+from sync_agent.dtdl.elements import Component, Content, Primitive
 from sync_agent.dtdl.registry import ModelRegistry
 from sync_agent.dtdl.values import Violation, check_twin, check_value
 from sync_agent.stub.adt.answers import patch_invalid, payload_invalid, twin_invalid
@@ -247,10 +247,13 @@ def _stamp_touched(result: Document, plan: _Plan, registry: ModelRegistry, now: 
     metadata = result["$metadata"]
     model = metadata["$model"]
     contents = registry.contents(model) if model in registry else {}
-    for owner, name in plan.touched:
+    touched = plan.touched
+    if plan.model is not None:
+        touched = touched | dict.fromkeys(("", name) for name in _other_kinds(result, contents))
+    for owner, name in touched:
         value = result.get(name)
         if owner:
-            whole = ("", owner) in plan.touched  # replaced as a whole, so stamped as a whole
+            whole = ("", owner) in touched  # replaced as a whole, so stamped as a whole
             if not whole and isinstance(result.get(owner), dict):
                 _stamp_in_component(result[owner], name, now)
         elif isinstance(contents.get(name), Component) and isinstance(value, dict):
@@ -258,6 +261,26 @@ def _stamp_touched(result: Document, plan: _Plan, registry: ModelRegistry, now: 
             metadata.pop(name, None)
         else:
             _stamp(metadata, name, now, present=name in result)
+
+
+def _other_kinds(result: Document, contents: Mapping[str, Content]) -> list[str]:
+    """Return what was a property and is a component in a new model, and the other way round.
+
+    A property has an entry in the metadata of the twin; a component has metadata of its own, which
+    is taken from it.
+    """
+    metadata = result["$metadata"]
+    names = [
+        name
+        for name in result
+        if not name.startswith("$")
+        and isinstance(contents.get(name), Component) is (name in metadata)
+    ]
+    for name in names:
+        value = result[name]
+        if isinstance(value, dict) and name not in metadata:
+            result[name] = {key: inner for key, inner in value.items() if key != "$metadata"}
+    return names
 
 
 def _stamp_in_component(component: Document, name: str, now: str) -> None:
@@ -283,10 +306,12 @@ def _stamp(metadata: Document, name: str, now: str, *, present: bool) -> None:
 def _write_source_time(document: Document, operation: _SourceTime) -> None:
     owner, name = operation.owner, operation.name
     holder = document.get(owner) if owner else document
-    if not isinstance(holder, dict) or not isinstance(holder["$metadata"].get(name), dict):
+    if not isinstance(holder, dict):
         raise _not_found(name)
-    metadata = holder["$metadata"]
-    metadata = metadata | {name: _with_source_time(metadata[name], operation)}
+    stamps = holder.get("$metadata")
+    if not isinstance(stamps, dict) or not isinstance(stamps.get(name), dict):
+        raise _not_found(name)
+    metadata = stamps | {name: _with_source_time(stamps[name], operation)}
     if owner:
         document[owner] = holder | {"$metadata": metadata}
     else:

@@ -379,6 +379,51 @@ def test_a_patch_that_cannot_be_is_refused_in_the_service_s_words(
     assert plane.get("room1") == before
 
 
+TURNED = {
+    "@id": "dtmi:t:Turned;1",
+    "@type": "Interface",
+    "@context": MODELS[0]["@context"],
+    "contents": [
+        {"@type": "Component", "name": "address", "schema": "dtmi:t:Thermostat;1"},
+        {
+            "@type": "Property",
+            "name": "thermostat",
+            "schema": {"@type": "Object", "fields": [{"name": "setPoint", "schema": "double"}]},
+        },
+    ],
+}
+"""A room whose object is a component, and whose component is an object."""
+
+
+def test_what_a_new_model_has_as_something_else_has_the_metadata_of_that(plane: Plane) -> None:
+    plane.ask("POST", "/models", [TURNED])
+    plane.put("room1", address={"city": "Ulm"}, thermostat={"setPoint": 1})
+    turn = {"op": "replace", "path": "/$metadata/$model", "value": "dtmi:t:Turned;1"}
+    assert plane.patch("room1", turn, {"op": "remove", "path": "/address/city"}).status == 204
+    document = plane.get("room1")
+    assert set(document["$metadata"]) == {"$model", "$lastUpdateTime", "thermostat"}
+    assert document["thermostat"] == {"setPoint": 1}
+    assert set(document["address"]["$metadata"]) == {"$lastUpdateTime"}
+    back = turn | {"value": ROOM}
+    assert plane.patch("room1", back).status == 204
+    document = plane.get("room1")
+    assert set(document["$metadata"]) == {"$model", "$lastUpdateTime", "address"}
+    assert set(document["thermostat"]["$metadata"]) == {"$lastUpdateTime", "setPoint"}
+
+
+def test_a_source_time_in_what_stops_to_be_a_component_is_refused(plane: Plane) -> None:
+    plane.ask("POST", "/models", [TURNED])
+    before = plane.put("room1", address={}, thermostat={"setPoint": 1}).body
+    path = "/thermostat/$metadata/setPoint/sourceTime"
+    reply = plane.patch(
+        "room1",
+        {"op": "replace", "path": "/$metadata/$model", "value": "dtmi:t:Turned;1"},
+        {"op": "add", "path": path, "value": "2026-01-01T00:00:00Z"},
+    )
+    assert (reply.status, reply.code) == (400, "JsonPatchInvalid")
+    assert plane.get("room1") == before
+
+
 @pytest.mark.parametrize(
     ("path", "message"),
     [
