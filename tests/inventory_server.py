@@ -34,7 +34,8 @@ class InventoryServer:
     ``faults`` are answers by ``(path, offset)``, taken once each time they are hit; ``pages`` is
     the most a page holds, whatever the client asks for; ``meanwhile`` is done before the list
     request of that number (from 0), as others write while one reads; ``next_link`` is what pages
-    name as the next.
+    name as the next; ``total`` and ``offsets`` say whether TMF639 tells how many resources there are
+    and where to go on.
     """
 
     tables: dict[str, list[Item]] = field(default_factory=dict)
@@ -48,6 +49,8 @@ class InventoryServer:
     )
     meanwhile: dict[int, Callable[[], object]] = field(default_factory=dict)
     next_link: str | None = None
+    total: bool = True
+    offsets: bool = True
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     url: str = ""
 
@@ -98,11 +101,14 @@ class InventoryServer:
         refused = self.refused(request) or self.fault(request)
         if refused is not None:
             return refused
-        offset = int(request.query.get("offset", "0"))
-        limit = min(int(request.query.get("limit", "10")), self.pages)
+        offset = int(request.query.get("offset", "0")) if self.offsets else 0
+        limit = min(int(request.query.get("limit", "10")) if self.offsets else 10**9, self.pages)
         page = self.resources[offset : offset + limit]
-        status = 200 if offset + len(page) >= len(self.resources) else 206
-        headers = {"X-Total-Count": str(len(self.resources)), "X-Result-Count": str(len(page))}
+        whole = offset + len(page) >= len(self.resources) or not self.total
+        status = 200 if whole else 206
+        headers = {"X-Result-Count": str(len(page))}
+        if self.total:
+            headers["X-Total-Count"] = str(len(self.resources))
         return web.json_response(page, status=status, headers=headers)
 
 

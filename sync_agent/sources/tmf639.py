@@ -35,6 +35,7 @@ from sync_agent.sources.event_files import event_files
 from sync_agent.sources.event_log import EventLog, place_of, remedy_for
 from sync_agent.sources.http_client import HttpClient
 from sync_agent.sources.pages import Pages, ShiftedError
+from sync_agent.sources.text_file import text_fault
 from sync_agent.twins.time import parse_time_ms
 
 PAGES_MAX = 100_000
@@ -44,6 +45,8 @@ SCOPES = ("resources", "relationships", "places", "supporting")
 
 _REMEDY = "correct the event, or take it out; docs/sources/tmf639.md shows the form"
 _NEXT_LIST = "correct its sender; the next full reading of the list makes it good"
+_BOM = b"\xef\xbb\xbf"
+_TYPES = ("PhysicalResource", "LogicalResource", "ResourceFunction")
 _EVENTS = ("create", "attributevaluechange", "statechange", "delete")
 
 Item = dict[str, Any]
@@ -185,6 +188,8 @@ class Tmf639Source:
             try:
                 answer = await self._client.get("resource", pages.window())
                 read, total = _page(answer.body, self._client.url), _total(answer.headers)
+                if total is None and read and next(iter(fresh.known), None) == read[0]["id"]:
+                    break  # it knows no offset and gave all of it before
                 items = pages.turn(read, total, itemgetter("id"), f"{self._client.url}/resource")
             except ServiceError as error:
                 if not fresh.known and not self._resources.known:
@@ -193,8 +198,9 @@ class Tmf639Source:
                 break
             for at, item in enumerate(items, pages.taken - len(items)):
                 fresh.take(item, f"resource[{at}] {item['id']}", began_ms)
-            done = pages.taken >= total if total is not None else answer.status == 200
-            if done or not items:
+            # Without a total only an empty page is the end: this one may be short by the service's
+            # own limit, whatever its status says.
+            if not items or (total is not None and pages.taken >= total):
                 if total is not None and len(fresh.known) != total:
                     self._fault = ShiftedError(
                         f"the list has {total:,} resources, but gave {len(fresh.known):,}"
@@ -214,28 +220,30 @@ class Tmf639Source:
     def _take_files(self, folder: Path) -> None:
         """Apply the events of all files."""
         read: list[_Timed] = []
+
+        def unusable(place: str, what: str) -> None:
+            self._file_faults.append(RecordDiagnostic(place, what, _REMEDY))
+
         for path in event_files(folder, ENDINGS):
             try:
-                read += [_timed(event, place) for place, event in _events_of(path)]
+                for place, data in _documents_of(path):
+                    read += _events_of(data, place, unusable)
             except OSError as error:
-                what = f"cannot be read: {error.strerror}"
-                self._file_faults.append(RecordDiagnostic(path.name, what, _REMEDY))
+                unusable(path.name, f"cannot be read: {error.strerror}")
             except ValueError as error:
-                self._file_faults.append(RecordDiagnostic(path.name, str(error), _REMEDY))
+                unusable(path.name, str(error))
         self._apply(read)
 
     def _take_events(self, events: Sequence[Event]) -> None:
         """Apply the events of a hub, whichever partition they came through."""
         read: list[_Timed] = []
         for event in events:
-            place = place_of(event)
-            try:
-                document = msgspec.json.decode(event.body)
-                items = document if isinstance(document, list) else [document]
-                read += [_timed(item, place) for item in items]
-            except (ValueError, RecursionError) as error:
-                remedy = _NEXT_LIST if self._client is not None else remedy_for(event, mends=False)
-                self._event_faults.add(RecordDiagnostic(place, f"is no event: {error}", remedy))
+            remedy = _NEXT_LIST if self._client is not None else remedy_for(event, mends=False)
+
+            def unusable(place: str, what: str, remedy: str = remedy) -> None:
+                self._event_faults.add(RecordDiagnostic(place, what, remedy))
+
+            read += _events_of(event.body, place_of(event), unusable)
         self._apply(read)
 
     def _apply(self, read: list[_Timed]) -> None:
@@ -274,8 +282,8 @@ def _records(known: _Known, scopes: Sequence[str]) -> Iterator[Record]:
             if isinstance(part.get("name"), str)
         }
         external = [p["id"] for p in _parts(item, "externalIdentifier") if "id" in p]
-        attributes = {**item, "characteristic": characteristics, "$externalIds": external}
-        yield Record("resources", id_, Nested(attributes), place)
+        own = {"characteristic": characteristics, "$externalIds": external, "$type": _type(item)}
+        yield Record("resources", id_, Nested({**item, **own}), place)
     inside = {
         "relationships": "resourceRelationship",
         "places": "place",
@@ -291,8 +299,15 @@ def _records(known: _Known, scopes: Sequence[str]) -> Iterator[Record]:
 
 
 def _parts(item: Mapping[str, Any], name: str) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a list; version 4 has a single place instead of a list of them."""
     parts = item.get(name)
-    yield from (part for part in parts if isinstance(part, dict)) if isinstance(parts, list) else ()
+    yield from (p for p in (parts if isinstance(parts, list) else [parts]) if isinstance(p, dict))
+
+
+def _type(item: Mapping[str, Any]) -> Any:
+    """Return which of the standard's resources one is; extensions name theirs as base type."""
+    kind = item.get("@type")
+    return kind if kind in _TYPES else item.get("@baseType") or kind
 
 
 def _page(body: Any, url: str) -> list[Item]:
@@ -334,30 +349,40 @@ def _read_event(event: Mapping[str, Any]) -> tuple[str, Item, int]:
     return verb, item, parse_time_ms(at)
 
 
-def _timed(event: Mapping[str, Any], place: str) -> _Timed:
-    return _read_event(event)[2], event, place
-
-
-def _events_of(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
-    """Return the events of a file: one, an array, or one a line.
+def _documents_of(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield the documents of a file with their places: all of it, or each line.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it holds something else.
+        ValueError: it is too large.
     """
     with path.open("rb") as file:
         data = file.read(FILE_BYTES_MAX + 1)
     if len(data) > FILE_BYTES_MAX:
         raise ValueError(f"is larger than {FILE_BYTES_MAX:,} bytes")
+    data = data.removeprefix(_BOM)
+    if path.suffix == ".json":
+        yield path.name, data
+        return
+    for number, line in enumerate(data.split(b"\n"), 1):
+        if line.strip():
+            yield f"{path.name}:{number}", line
+
+
+def _events_of(data: bytes, place: str, unusable: Callable[[str, str], None]) -> Iterator[_Timed]:
+    """Yield the events of a document, one or an array, with their times; tell which are none."""
     try:
-        if path.suffix == ".json":
-            document = msgspec.json.decode(data)
-            items = document if isinstance(document, list) else [document]
-            return [(f"{path.name}[{n}]" if n else path.name, e) for n, e in enumerate(items)]
-        lines = [(n, line) for n, line in enumerate(data.split(b"\n"), 1) if line.strip()]
-        return [(f"{path.name}:{n}", msgspec.json.decode(line)) for n, line in lines]
+        document = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"is no JSON: {error}") from None
+        unusable(place, text_fault(data) or f"is no JSON: {error}")
+        return
+    many = isinstance(document, list)
+    for number, event in enumerate(document if many else [document]):
+        at = f"{place}[{number}]" if many else place
+        try:
+            yield _read_event(event)[2], event, at
+        except ValueError as error:
+            unusable(at, f"is no event: {error}")
 
 
 def _digest(known: Mapping[str, _Known]) -> str:

@@ -114,6 +114,39 @@ async def test_what_stands_inside_a_resource_is_a_record_of_its_own() -> None:
     assert by_kind["supporting"]["id"] == "card1"
 
 
+async def test_a_list_without_a_total_is_read_until_a_page_is_empty() -> None:
+    server = InventoryServer(resources=[resource(f"r{n}") for n in range(5)], pages=2, total=False)
+    found = await read(server, "resources")
+    assert len(found.records) == 5
+    assert complete_scopes(found.coverage) == {"resources"}
+
+
+async def test_a_list_without_a_total_whose_service_knows_no_offset_is_read_once() -> None:
+    resources = [resource(f"r{n}") for n in range(5)]
+    found = await read(InventoryServer(resources=resources, total=False, offsets=False))
+    assert [record.id for record in found.records] == [f"r{n}" for n in range(5)]
+    assert complete_scopes(found.coverage) == set(SCOPES)
+
+
+async def test_the_single_place_of_version_4_is_a_place() -> None:
+    site = {"id": "S1", "name": "North", "role": "installedAt", "@type": "PlaceRef"}
+    found = await read(InventoryServer(resources=[resource("r1", place=site)]), "places")
+    assert [record.attributes["place.id"] for record in found.records] == ["S1"]
+
+
+@pytest.mark.parametrize(
+    ("types", "kind"),
+    [
+        ({"@type": "PhysicalResource", "@baseType": "Resource"}, "PhysicalResource"),
+        ({"@type": "Antenna", "@baseType": "PhysicalResource"}, "PhysicalResource"),
+        ({"@type": "Antenna"}, "Antenna"),
+    ],
+)
+async def test_an_extension_is_of_the_type_it_extends(types: dict[str, str], kind: str) -> None:
+    found = await read(InventoryServer(resources=[{"id": "r1", **types}]), "resources")
+    assert found.records[0].attributes["$type"] == kind
+
+
 @pytest.mark.parametrize("status", [401, 403, 500])
 async def test_a_list_that_fails_in_the_middle_is_not_whole(status: int) -> None:
     server = InventoryServer(resources=[resource(f"r{n}") for n in range(5)])
@@ -222,7 +255,9 @@ async def test_events_of_a_hub_alone_are_an_inventory() -> None:
         (json.dumps({**event("Create", "x"), "event": {}}), "has no resource with an id"),
         (json.dumps({**event("Create", "x"), "eventTime": None}), "has no eventTime"),
         (json.dumps({**event("Create", "x"), "eventTime": "today"}), "is not a date-time"),
-        ("[7]", "is none of a resource inventory"),
+        ("7", "is none of a resource inventory"),
+        ("[" * 100_000, "is no JSON"),
+        ("\ufffe", "is no JSON"),
     ],
 )
 async def test_a_file_of_events_that_makes_no_sense_is_told(
@@ -234,6 +269,32 @@ async def test_a_file_of_events_that_makes_no_sense_is_told(
     assert found.diagnostics[0].place == "bad.json"
     assert said in found.diagnostics[0].message
     assert complete_scopes(found.coverage) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "place"),
+    [
+        ("events.ndjson", "{}\n\n[7]\n{}\n", "events.ndjson:3[0]"),
+        ("events.json", "[{}, 7, {}]", "events.json[1]"),
+    ],
+)
+async def test_one_bad_event_is_told_with_its_place_and_the_others_count(
+    tmp_path: Path, name: str, text: str, place: str
+) -> None:
+    one, two = (json.dumps(event("Create", f"r{n}", name=f"r{n}")) for n in (1, 2))
+    (tmp_path / name).write_text(text.replace("{}", one, 1).replace("{}", two, 1))
+    found = await Tmf639Source(folder=tmp_path).read(["resources"])
+    assert names(found) == {"r1": "r1", "r2": "r2"}
+    assert [d.place for d in found.diagnostics] == [place]
+    assert complete_scopes(found.coverage) == frozenset()
+
+
+async def test_one_bad_event_of_a_message_leaves_the_others(tmp_path: Path) -> None:
+    hub = MemoryHub()
+    hub.send(json.dumps([event("Create", "r1", name="one"), {"eventType": "x"}]).encode())
+    found = await Tmf639Source(log=EventLog(hub.connect, wait_max_s=5)).read(["resources"])
+    assert names(found) == {"r1": "one"}
+    assert [d.place for d in found.diagnostics] == ["partition 0 event 0[1]"]
 
 
 async def test_an_unknown_scope_is_told() -> None:
