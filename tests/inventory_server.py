@@ -34,8 +34,8 @@ class InventoryServer:
     ``faults`` are answers by ``(path, offset)``, taken once each time they are hit; ``pages`` is
     the most a page holds, whatever the client asks for; ``meanwhile`` is done before the list
     request of that number (from 0), as others write while one reads; ``next_link`` is what pages
-    name as the next; ``total`` and ``offsets`` say whether TMF639 tells how many resources there are
-    and where to go on.
+    name as the next; ``total`` and ``offsets`` say whether TMF639 tells how many resources there
+    are, and knows where to go on.
     """
 
     tables: dict[str, list[Item]] = field(default_factory=dict)

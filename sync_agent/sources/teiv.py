@@ -2,9 +2,9 @@
 
 Events create, merge and delete entities and relationships; what they leave behind is the inventory.
 A scope is a type without its module: ``NRCellDU``, ``SECTOR_GROUPS_NRCELLDU``. The attributes of a
-record are the entity's own; beside them ``$id``, ``$type``, ``$module``, ``$sourceIds``, what its
-metadata says (``$reliabilityIndicator``, ``$firstDiscovered``, ``$lastModified``) and, of a
-relationship, ``$aSide`` and ``$bSide``.
+record are the entity's own; beside them ``$id``, ``$type``, ``$module``, ``$sourceIds``,
+``$classifiers``, ``$decorators``, what its metadata says (``$reliabilityIndicator``,
+``$firstDiscovered``, ``$lastModified``) and, of a relationship, ``$aSide`` and ``$bSide``.
 
 A delete names entities by type, or by bare ids; relationships at a deleted entity go with it. An
 event that makes no sense is left out as a whole, and nothing counts as read whole until later ones
@@ -21,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from pathlib import Path
@@ -33,7 +33,7 @@ from sync_agent.errors import InputError
 from sync_agent.inventory.nested import Nested
 from sync_agent.inventory.record import Coverage, Record, RecordDiagnostic, SourceRead
 from sync_agent.ports.events import Event
-from sync_agent.sources.event_faults import EventFaults, Key, Parts
+from sync_agent.sources.event_faults import EventFaults
 from sync_agent.sources.event_files import event_files
 from sync_agent.sources.event_log import EventLog, place_of, remedy_for
 from sync_agent.sources.teiv_event import (
@@ -41,13 +41,14 @@ from sync_agent.sources.teiv_event import (
     EVENT_BYTES_MAX,
     RELATIONSHIPS,
     TopologyEvent,
-    UnusableEventError,
+    UnusableEvent,
     parts_of,
     read_events,
 )
 
-ENDINGS = (".json", ".txt")
+ENDINGS = (".json", ".txt", ".ndjson", ".jsonl")
 
+_BY_LINE = (".ndjson", ".jsonl")
 _REMEDY = "correct the event, or take it out; docs/sources/teiv.md shows the form"
 
 
@@ -64,21 +65,20 @@ class _Thing:
 
 
 @dataclass(frozen=True, slots=True)
-class _Unusable:
-    """What gave no events: what is told of it, and what it was about where that shows."""
-
-    told: RecordDiagnostic
-    about: Mapping[Key, Parts] = field(default_factory=dict)
-    time_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class _Batch:
-    """What one file or message gave; ``stream`` keeps their order."""
+    """What one file, line or message gave; ``stream`` keeps their order.
+
+    ``remedy`` is what to do about one of them that makes no sense, by whether others can mend it.
+    """
 
     stream: str
     place: str
-    items: Sequence[TopologyEvent | _Unusable]
+    items: Sequence[TopologyEvent | UnusableEvent]
+    remedy: Callable[[bool], str]
+
+    def place_of(self, at: int) -> str:
+        """Return where one of its events stands."""
+        return f"{self.place}[{at}]" if len(self.items) > 1 else self.place
 
 
 @dataclass(slots=True)
@@ -183,20 +183,22 @@ class TeivSource:
         return event_files(self._folder or Path(), ENDINGS)
 
     def _read_files(self) -> list[_Batch]:
-        return [_read_file(path) for path in self._files()]
+        return [batch for path in self._files() for batch in _read_file(path)]
 
     def _take(self, batches: Iterable[_Batch]) -> None:
         """Apply events in order of time; what was before an event in its stream stays before it."""
         latest: dict[str, int] = {}
-        waiting: list[tuple[int, str, TopologyEvent | _Unusable]] = []
+        waiting: list[tuple[int, _Batch, int]] = []
         for batch in batches:
             for at, item in enumerate(batch.items):
                 time_ms = max(item.time_ms or 0, latest.get(batch.stream, 0))
                 latest[batch.stream] = time_ms
-                waiting.append((time_ms, f"{batch.place}[{at}]" if at else batch.place, item))
-        for time_ms, place, item in sorted(waiting, key=itemgetter(0)):
-            if isinstance(item, _Unusable):
-                self._faults.add(item.told, time_ms=time_ms, about=item.about)
+                waiting.append((time_ms, batch, at))
+        for time_ms, batch, at in sorted(waiting, key=itemgetter(0)):
+            item, place = batch.items[at], batch.place_of(at)
+            if isinstance(item, UnusableEvent):
+                told = RecordDiagnostic(place, item.message, batch.remedy(bool(item.about)))
+                self._faults.add(told, time_ms=time_ms, about=item.about)
             else:
                 self._topology.apply(item, place)
                 self._hear(item, time_ms)
@@ -235,27 +237,35 @@ class TeivSource:
         )
 
 
-def _read_file(path: Path) -> _Batch:
+def _read_file(path: Path) -> Iterator[_Batch]:
+    """Yield what a file holds, or each of its lines."""
     name = path.name
+
+    def remedy(_: bool) -> str:
+        return _REMEDY
+
     try:
         with path.open("rb") as file:
-            return _Batch(name, name, read_events(file.read(EVENT_BYTES_MAX + 1)))
+            data = file.read(EVENT_BYTES_MAX + 1)
     except OSError as error:
-        told = RecordDiagnostic(name, f"cannot be read: {error.strerror}", _REMEDY)
-        return _Batch(name, name, [_Unusable(told)])
-    except UnusableEventError as error:
-        told = RecordDiagnostic(name, str(error), _REMEDY)
-        return _Batch(name, name, [_Unusable(told, error.about, error.time_ms)])
+        unusable = UnusableEvent(f"cannot be read: {error.strerror}")
+        yield _Batch(name, name, [unusable], remedy)
+        return
+    if path.suffix in _BY_LINE and len(data) <= EVENT_BYTES_MAX:
+        for number, line in enumerate(data.split(b"\n"), 1):
+            if line.strip():
+                yield _Batch(name, f"{name}:{number}", read_events(line), remedy)
+    else:
+        yield _Batch(name, name, read_events(data), remedy)
 
 
 def _read_event(event: Event) -> _Batch:
-    place = place_of(event)
-    try:
-        return _Batch(event.partition, place, read_events(event.body, event.properties))
-    except UnusableEventError as error:
-        remedy = remedy_for(event, mends=bool(error.about))
-        told = RecordDiagnostic(place, str(error), remedy)
-        return _Batch(event.partition, place, [_Unusable(told, error.about, error.time_ms)])
+    items = read_events(event.body, event.properties)
+
+    def remedy(mends: bool) -> str:
+        return remedy_for(event, mends=mends)
+
+    return _Batch(event.partition, place_of(event), items, remedy)
 
 
 def _record(thing: _Thing) -> Record:
@@ -267,6 +277,8 @@ def _record(thing: _Thing) -> Record:
         "$type": thing.kind,
         "$module": thing.module,
         "$sourceIds": thing.body.get("sourceIds") or [],
+        "$classifiers": thing.body.get("classifiers") or [],
+        "$decorators": thing.body.get("decorators") or {},
         "$reliabilityIndicator": stated.get(
             "reliabilityIndicator", thing.body.get("reliabilityIndicator")
         ),

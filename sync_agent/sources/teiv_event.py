@@ -1,8 +1,8 @@
-"""One topology event (TEIV), read: a CloudEvent as JSON, with its envelope inside or outside.
+"""Topology events (TEIV), read: CloudEvents as JSON, with their envelope inside or outside.
 
 The verb is the last part of an event's type, after a point or a hyphen: three spellings of the rest
 are in use. A delete names entities by type, or by bare ids. An event that makes no sense is refused
-as a whole, with what it was about as far as its ids can be read.
+as a whole, with what it was about as far as its ids can be read; the others beside it count.
 
 Source: O-RAN SC smo-teiv, topology-inventory-ingestion. Bounds: ``EVENT_BYTES_MAX`` an event.
 """
@@ -10,19 +10,22 @@ Source: O-RAN SC smo-teiv, topology-inventory-ingestion. Bounds: ``EVENT_BYTES_M
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from base64 import b64decode
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from sync_agent.sources.event_faults import Key, Parts
+from sync_agent.sources.text_file import text_fault
 from sync_agent.twins.time import parse_time_ms
 
 EVENT_BYTES_MAX = 16_777_216
 ENTITIES, RELATIONSHIPS = "entities", "relationships"
 
 _VERB = re.compile(r"[.-](create|merge|delete)$")
+_FRONT = re.compile(r"^(?=[A-Za-z_-]+:::)", re.MULTILINE)
 _HEADERS = re.compile(r"\A(?:[A-Za-z_-]+:::[^,{]*,)+,*(?=\s*\{)")
 
 Body = dict[str, Any]
@@ -38,46 +41,50 @@ class TopologyEvent:
     relationships: tuple[tuple[str, Body], ...]
 
 
-class UnusableEventError(ValueError):
-    """Bytes that are no topology event; ``about`` is what they name, where all ids can be read."""
+@dataclass(frozen=True, slots=True)
+class UnusableEvent:
+    """What is no topology event; ``about`` is what it names, where all its ids can be read."""
 
-    def __init__(
-        self, message: str, about: Mapping[Key, Parts] | None = None, time_ms: int | None = None
-    ) -> None:
-        super().__init__(message)
-        self.about = about or {}
-        self.time_ms = time_ms
+    message: str
+    about: Mapping[Key, Parts] = field(default_factory=dict)
+    time_ms: int | None = None
 
 
-def read_events(data: bytes, headers: Mapping[str, object] | None = None) -> list[TopologyEvent]:
+def read_events(
+    data: bytes, headers: Mapping[str, object] | None = None
+) -> list[TopologyEvent | UnusableEvent]:
     """Read one event, or an array of them: in an envelope, or with the envelope in ``headers``.
 
-    A text file may have the headers in front, as console producers take them:
+    A text file may have the headers in front of each, as console producers take them:
     ``ce_type:::x.merge,ce_id:::1,,,{...}``.
-
-    Raises:
-        UnusableEventError: it is no such event; the message says why.
     """
     if len(data) > EVENT_BYTES_MAX:
-        raise UnusableEventError(f"is larger than {EVENT_BYTES_MAX:,} bytes")
+        return [UnusableEvent(f"is larger than {EVENT_BYTES_MAX:,} bytes")]
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise UnusableEventError("is not UTF-8 text") from None
+        return [UnusableEvent(text_fault(data))]
     outside = {str(name): value for name, value in (headers or {}).items()}
+    pieces = [piece for piece in _FRONT.split(text) if piece.strip()] or [text]
+    return [event for piece in pieces for event in _events(piece, outside)]
+
+
+def _events(text: str, outside: Mapping[str, object]) -> Iterator[TopologyEvent | UnusableEvent]:
+    """Yield the events of one document."""
     if (front := _HEADERS.match(text)) is not None:
         pairs = (part.split(":::", 1) for part in front[0].split(",") if ":::" in part)
-        outside |= dict(pairs)
+        outside = {**outside, **dict(pairs)}
         text = text[front.end() :]
     try:
         document = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise UnusableEventError(f"is no JSON: {error}") from None
-    items = document if isinstance(document, list) else [document]
-    try:
-        return [_event(_Envelope.of(item, outside)) for item in items]
-    except ValueError as error:
-        raise _unusable(str(error), items, outside) from None
+        yield UnusableEvent(f"is no JSON: {error}")
+        return
+    for item in document if isinstance(document, list) else [document]:
+        try:
+            yield _event(_Envelope.of(item, outside))
+        except ValueError as error:
+            yield _unusable(str(error), item, outside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +107,7 @@ class _Envelope:
         inside = "specversion" in item or "type" in item
         kind = item.get("type") if inside else _header(outside, "type")
         time = item.get("time") if inside else _header(outside, "time")
-        data = item.get("data") if inside else item
+        data = _data(item) if inside else item
         if not isinstance(data, dict):
             raise ValueError("has no data")
         return cls(str(kind or ""), parse_time_ms(str(time)) if time else None, data)
@@ -124,25 +131,30 @@ def _event(envelope: _Envelope) -> TopologyEvent:
     )
 
 
-def _unusable(
-    message: str, items: Sequence[Any], outside: Mapping[str, object]
-) -> UnusableEventError:
-    """Return the error with what the events name; with nothing where any of it cannot be read."""
-    about: dict[Key, Parts] = {}
-    times: list[int] = []
+def _data(item: Body) -> Any:
+    """Return the data of an event whose envelope is in the JSON (CloudEvents JSON format, 3.1)."""
+    if "data" in item or "data_base64" not in item:
+        return item.get("data")
     try:
-        for item in items:
-            envelope = _Envelope.of(item, outside)
-            times += [] if envelope.time_ms is None else [envelope.time_ms]
-            for section in (ENTITIES, RELATIONSHIPS):
-                for _, body in _bodies(envelope.data.get(section), bare=True):
-                    key = (section, body["id"])
-                    parts = parts_of(body) if envelope.verb == "merge" else None
-                    known = about.get(key, parts)
-                    about[key] = None if known is None or parts is None else known | parts
+        return msgspec.json.decode(b64decode(item["data_base64"], validate=True))
+    except (ValueError, TypeError, RecursionError):
+        raise ValueError("has a data_base64 that holds no JSON") from None
+
+
+def _unusable(message: str, item: Any, outside: Mapping[str, object]) -> UnusableEvent:
+    """Return an event with what it names; with nothing where any of it cannot be read."""
+    about: dict[Key, Parts] = {}
+    try:
+        envelope = _Envelope.of(item, outside)
+        for section in (ENTITIES, RELATIONSHIPS):
+            for _, body in _bodies(envelope.data.get(section), bare=True):
+                key = (section, body["id"])
+                parts = parts_of(body) if envelope.verb == "merge" else None
+                known = about.get(key, parts)
+                about[key] = None if known is None or parts is None else known | parts
     except ValueError:
-        return UnusableEventError(message)
-    return UnusableEventError(message, about, max(times, default=None))
+        return UnusableEvent(message)
+    return UnusableEvent(message, about, envelope.time_ms)
 
 
 def parts_of(body: Body) -> Parts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from sync_agent.inventory.record import SourceRead, complete_scopes
 from sync_agent.ports.events import Event
 from sync_agent.sources.event_log import EventLog
 from sync_agent.sources.teiv import TeivSource
-from sync_agent.sources.teiv_event import read_events
+from sync_agent.sources.teiv_event import TopologyEvent, read_events
 from tests.unit.sources.memory_hub import MemoryHub
 
 RAN = "o-ran-smo-teiv-ran"
@@ -107,22 +108,73 @@ async def test_what_comes_back_is_not_gone(tmp_path: Path) -> None:
 )
 def test_the_verb_is_the_last_part_of_a_type_however_it_is_spelt(kind: str) -> None:
     (read,) = read_events(json.dumps({**FIRST, "type": kind}).encode())
+    assert isinstance(read, TopologyEvent)
     assert read.verb == "merge"
 
 
 def test_headers_may_stand_outside() -> None:
     body = json.dumps(FIRST["data"]).encode()
     (kafka,) = read_events(body, {"ce_type": "x.create", "ce_time": "2026-01-01T00:00:00Z"})
+    assert isinstance(kafka, TopologyEvent)
     assert (kafka.verb, len(kafka.entities)) == ("create", 3)
     front = b"ce_specversion:::1.0,ce_type:::x-merge,content-type:::application/json,,," + body
     (console,) = read_events(front)
+    assert isinstance(console, TopologyEvent)
     assert console.verb == "merge"
+
+
+async def test_a_line_of_a_file_is_an_event_and_a_bad_one_leaves_the_others(
+    tmp_path: Path,
+) -> None:
+    later = event("merge", "2026-01-02T00:00:00Z", entities=[{CELL: [cell(1, nRPCI=7)]}])
+    lines = [json.dumps(FIRST), "", "{", json.dumps(later)]
+    (tmp_path / "events.ndjson").write_text("\n".join(lines))
+    found = await read(tmp_path)
+    assert by_id(found)["c1"]["nRPCI"] == 7
+    assert [d.place for d in found.diagnostics] == ["events.ndjson:3"]
+    assert complete_scopes(found.coverage) == frozenset()
+
+
+async def test_a_bad_event_of_a_batch_leaves_the_others(tmp_path: Path) -> None:
+    found = await read(tmp_path, [FIRST, {**FIRST, "data": 7}])
+    assert set(by_id(found)) == {"c1", "c2", "du1", "r1"}
+    assert [d.place for d in found.diagnostics] == ["000.json[1]"]
+
+
+async def test_a_text_file_may_have_several_events_each_behind_its_headers(tmp_path: Path) -> None:
+    merge = {"entities": [{CELL: [cell(1, nRPCI=7)]}]}
+    console = "".join(
+        f"ce_specversion:::1.0,ce_type:::x.{verb},ce_time:::2026-01-0{day}T00:00:00Z,,,"
+        f"{json.dumps(data, indent=1)}\n"
+        for verb, day, data in (("create", 1, FIRST["data"]), ("merge", 2, merge))
+    )
+    (tmp_path / "console.txt").write_text(console)
+    found = await read(tmp_path)
+    assert found.diagnostics == ()
+    assert (by_id(found)["c1"]["nRPCI"], by_id(found)["c1"]["nRTAC"]) == (7, 40)
+
+
+async def test_what_consumers_added_to_an_entity_can_be_mapped(tmp_path: Path) -> None:
+    added = {"classifiers": ["m:Outdoor"], "decorators": {"m:location": "Stockholm"}}
+    found = await read(tmp_path, event("create", entities=[{CELL: [{"id": "c1", **added}]}]))
+    assert by_id(found)["c1"]["$classifiers.0"] == "m:Outdoor"
+    assert by_id(found)["c1"]["$decorators.m:location"] == "Stockholm"
+
+
+def test_data_may_be_in_base64() -> None:
+    data = base64.b64encode(json.dumps(FIRST["data"]).encode()).decode()
+    envelope = {name: value for name, value in FIRST.items() if name != "data"}
+    (opened,) = read_events(json.dumps({**envelope, "data_base64": data}).encode())
+    assert isinstance(opened, TopologyEvent)
+    assert len(opened.entities) == 3
 
 
 @pytest.mark.parametrize(
     ("bad", "said"),
     [
         ("{", "is no JSON"),
+        ({**FIRST, "data_base64": "e30", "data": None}, "has no data"),
+        ({"type": "x.create", "data_base64": "?"}, "data_base64 that holds no JSON"),
         ({**FIRST, "type": "x.replace"}, "ends in none of create, merge, delete"),
         ({**FIRST, "data": 7}, "has no data"),
         (event("merge", entities=[{CELL: [{"attributes": {}}]}]), "without an id"),
