@@ -85,8 +85,8 @@ class InventoryServer:
         refused = self.refused(request) or self.fault(request)
         if refused is not None:
             return refused
-        kind = request.match_info["kind"]
-        if ENDPOINTS.get(kind) != f"{request.match_info['app']}/{kind}":
+        path, kind = request.match_info["path"], request.match_info["path"].rpartition("/")[2]
+        if ENDPOINTS.get(kind, path) != path or (kind not in ENDPOINTS and kind not in self.tables):
             return web.json_response({"detail": "Not found."}, status=404)
         query = request.query
         items = sorted(self.tables.get(kind, []), key=lambda item: item["id"])
@@ -116,7 +116,7 @@ class InventoryServer:
 async def serving(server: InventoryServer) -> AsyncIterator[InventoryServer]:
     app = web.Application()
     app.router.add_get("/api/status/", server.status)
-    app.router.add_get("/api/{app}/{kind}/", server.netbox_list)
+    app.router.add_get("/api/{path:.+}/", server.netbox_list)
     app.router.add_get("/tmf-api/resourceInventoryManagement/v5/resource", server.tmf_resources)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()

@@ -1,7 +1,8 @@
 """NetBox 3.6 to 4.5 as an inventory source, over its REST interface.
 
-A scope is an endpoint (``devices``), or something worked out from several: ``cable-ends``,
-``links`` (paths through patch panels and circuits) and ``power-paths``. Lists are read page by page
+A scope is a list by its name (``devices``) or its path (``vpn/tunnels``, ``plugins/bgp/session``),
+or something worked out from several: ``cable-ends``, ``links`` (paths through patch panels and
+circuits) and ``power-paths``. Lists are read page by page
 in order of ids; a list that fails in the middle, or moves while it is read, is not whole.
 
 After a full reading only what changed since is asked for (``last_updated``), and the number of
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +27,7 @@ from typing import Any
 
 import msgspec
 
-from sync_agent.errors import InputError, ServiceError, SyncAgentError
+from sync_agent.errors import InputError, NotFoundError, ServiceError, SyncAgentError
 from sync_agent.inventory.nested import Nested
 from sync_agent.inventory.record import Coverage, Record, RecordDiagnostic, SourceRead
 from sync_agent.sources.http_client import HttpClient
@@ -56,7 +58,10 @@ ENDPOINTS: Mapping[str, str] = MappingProxyType(
         for name in names.split()
     }
 )
-"""The lists that can be read, each with its path below ``/api``."""
+"""The lists that have a short name here, each with its path below ``/api``."""
+
+_NAMES = MappingProxyType({path: name for name, path in ENDPOINTS.items()})
+_PATH = re.compile(r"(plugins/)?[a-z0-9_-]+/[a-z0-9_-]+")
 
 _LEFT_OUT = MappingProxyType({"devices": "config_context", "virtual-machines": "config_context"})
 """Fields that are dear to render and no inventory."""
@@ -172,13 +177,14 @@ class NetBoxSource:
         for scope in scopes:
             if scope in DERIVED:
                 needed += DERIVED[scope][0]
-            elif scope in ENDPOINTS:
-                needed.append(scope)
+            elif scope in ENDPOINTS or _PATH.fullmatch(scope):
+                needed.append(_kind(scope))
             else:
                 raise InputError(
                     f"there is no list {scope} in NetBox that can be read",
                     place=self._client.url,
-                    remedy=f"known: {', '.join(sorted({*ENDPOINTS, *DERIVED}))}",
+                    remedy="write its path below /api, as in vpn/tunnels, or one of "
+                    + ", ".join(sorted({*ENDPOINTS, *DERIVED})),
                 )
         return tuple(dict.fromkeys(needed))
 
@@ -208,7 +214,7 @@ class NetBoxSource:
             return None
         objects = {**known.objects, **changed.objects}
         try:
-            answer = await self._client.get(f"api/{ENDPOINTS[kind]}/", {"limit": 1})
+            answer = await self._client.get(_address(kind), {"limit": 1})
         except ServiceError:
             return None
         if _count(answer.body) != len(objects):
@@ -221,7 +227,7 @@ class NetBoxSource:
     async def _listed(self, kind: str, only: Mapping[str, str] | None = None) -> _List:
         """Return a list read page by page; an error on the way leaves it incomplete."""
         listed = _List()
-        path = f"api/{ENDPOINTS[kind]}/"
+        path = _address(kind)
         pages, count = Pages(self._page_size), 0
         for _ in range(PAGES_MAX):
             parameters: dict[str, str | int] = {
@@ -235,6 +241,10 @@ class NetBoxSource:
                 body = (await self._client.get(path, parameters)).body
                 results, count = _results(body, path), _count(body)
                 items = pages.turn(results, count, id_of, path)
+            except NotFoundError as error:
+                remedy = "check url; this NetBox may not have the list, or lack its plugin"
+                listed.fault = NotFoundError(error.message, status=error.status, remedy=remedy)
+                return listed
             except ServiceError as error:
                 listed.fault = error
                 return listed
@@ -264,14 +274,14 @@ class NetBoxSource:
         derived: set[str] = set()
         objects = {kind: self._lists[kind].objects for kind in needed}
         for scope in dict.fromkeys(scopes):
-            sources = DERIVED[scope][0] if scope in DERIVED else (scope,)
+            sources = DERIVED[scope][0] if scope in DERIVED else (_kind(scope),)
             faults = [f for kind in sources if (f := self._lists[kind].fault) is not None]
             items: list[Item]
             if scope in DERIVED:
                 items = list(DERIVED[scope][1](objects))
                 derived.add(scope)
             else:
-                items = list(objects[scope].values())
+                items = list(objects[_kind(scope)].values())
             coverage.append(Coverage(scope, not faults, faults[0].message if faults else ""))
             columns[scope] = tuple(dict.fromkeys(key for item in items for key in item))
             records += [
@@ -291,10 +301,19 @@ class NetBoxSource:
         for kind in needed:
             fault = self._lists[kind].fault
             if fault is not None:
-                place = f"{self._client.url}/api/{ENDPOINTS[kind]}/"
+                place = f"{self._client.url}/{_address(kind)}"
                 what = f"was not read whole: {fault.message}"
                 remedy = fault.remedy or "try again; nothing that comes from it is deleted"
                 yield RecordDiagnostic(place, what, remedy)
+
+
+def _kind(scope: str) -> str:
+    """Return the name of a list, which is its path where it has no shorter one."""
+    return _NAMES.get(scope, scope)
+
+
+def _address(kind: str) -> str:
+    return f"api/{ENDPOINTS.get(kind, kind)}/"
 
 
 def _results(body: Any, path: str) -> list[Item]:

@@ -124,6 +124,7 @@ _CHANGES: Mapping[str, Callable[[Item], Item]] = MappingProxyType(
         "circuit-terminations": _circuit_termination,
         "prefixes": _scoped,
         "clusters": _scoped,
+        "wireless-lans": _scoped,
         "cables": _cable,
     }
 )

@@ -129,11 +129,13 @@ class CablePlant:
         here: tuple[Node, ...] = (origin,)
         stack: list[list[int]] = []
         for _ in range(STEPS_MAX):
-            cable, there = self._along(here)
-            if cable is None or not there:
+            cables, there = self._along(here)
+            if not there:
                 return Path(tuple(steps), complete=False)
-            steps += [(((CABLE, cable)),), there]
+            steps += [cables, there]
             kind = there[0][0]
+            if any(other != kind for other, _ in there):
+                return Path(tuple(steps), complete=False)
             if kind not in _PASSED:
                 return Path(tuple(steps), complete=True)
             passed = self._through(there, stack, steps)
@@ -142,12 +144,11 @@ class CablePlant:
             here = passed
         return Path(tuple(steps), complete=False)
 
-    def _along(self, here: tuple[Node, ...]) -> tuple[int | None, tuple[Node, ...]]:
-        """Return the cable at these nodes and what is at its other end."""
-        found = [self.far[node] for node in here if node in self.far]
-        if not found:
-            return None, ()
-        return found[0]
+    def _along(self, here: tuple[Node, ...]) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
+        """Return the cables at these nodes, and what is at their other ends."""
+        found = dict(self.far[node] for node in here if node in self.far)
+        cables = tuple((CABLE, cable) for cable in found)
+        return cables, tuple(dict.fromkeys(node for there in found.values() for node in there))
 
     def _through(
         self, nodes: tuple[Node, ...], stack: list[list[int]], steps: list[tuple[Node, ...]]
@@ -169,14 +170,18 @@ class CablePlant:
                 return None
             steps.append(fronts)
             return fronts
-        return self._other_end(nodes[0][1], steps)
+        return self._other_end(nodes[0][1], steps) if len(nodes) == 1 else None
 
     def _fronts(self, nodes: tuple[Node, ...], stack: list[list[int]]) -> tuple[Node, ...]:
         many = any(self.positions.get(rear, 1) > 1 for _, rear in nodes)
         if many and not stack:
             return ()  # it leads to several front ports, and nobody knows to which
         positions = stack.pop() if many else [1]
-        found = (self.to_front.get((rear, at)) for _, rear in nodes for at in positions)
+        if many and len(nodes) > 1:  # several trunks side by side: a position on each
+            places = list(zip(nodes, positions, strict=False))
+        else:
+            places = [(node, at) for node in nodes for at in positions]
+        found = (self.to_front.get((rear, at)) for (_, rear), at in places)
         return tuple((FRONT_PORT, port) for port in found if port is not None)
 
     def _other_end(self, end: int, steps: list[tuple[Node, ...]]) -> tuple[Node, ...] | None:

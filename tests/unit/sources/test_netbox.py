@@ -243,6 +243,26 @@ async def test_an_unknown_list_is_told_with_those_there_are() -> None:
     assert "devices" in raised.value.remedy
 
 
+@pytest.mark.parametrize("path", ["vpn/tunnels", "plugins/bgp/session", "dcim/devices"])
+async def test_any_list_can_be_named_by_its_path(path: str) -> None:
+    kind = path.rpartition("/")[2]
+    server = InventoryServer({kind: [device(1)]})
+    result = await read(server, path)
+    assert [record.kind for record in result.records] == [path]
+    assert complete_scopes(result.coverage) == {path}
+    assert len(server.asked(f"/api/{path}/")) == 1
+
+
+async def test_a_list_this_netbox_does_not_have_is_not_whole() -> None:
+    result = await read(InventoryServer({"devices": [device(1)]}), "devices", "vpn/nothing")
+    assert ids(result) == ["1"]
+    assert complete_scopes(result.coverage) == {"devices"}
+    (fault,) = result.diagnostics
+    assert fault.place.endswith("/api/vpn/nothing/")
+    assert "is not there (404)" in fault.message
+    assert "this NetBox may not have the list" in fault.remedy
+
+
 async def test_a_second_reading_asks_only_for_what_changed() -> None:
     server = InventoryServer({"devices": [device(n) for n in range(1, 6)]})
     async with serving(server):
@@ -396,6 +416,58 @@ def test_a_cable_that_splits_joins_an_interface_with_each_of_its_ends() -> None:
         "front-ports": {}, "rear-ports": {}, "circuit-terminations": {},
     }  # fmt: skip
     assert [(f["a_id"], f["z_id"]) for f in DERIVED["links"][1](plant)] == [(1, 2), (1, 3)]
+
+
+def test_an_interface_is_followed_along_all_cables_of_the_ports_it_is_split_to() -> None:
+    """A cord of two fibres whose fibres go on to different devices."""
+    plant = panel_plant()
+    plant["cables"] = by_id(
+        [
+            cable(1, [("interface", 101)], [("frontport", 11), ("frontport", 12)]),
+            cable(3, [("rearport", 1)], [("rearport", 2)]),
+            cable(4, [("frontport", 21)], [("interface", 201)]),
+            cable(5, [("frontport", 22)], [("interface", 202)]),
+        ],
+        "cables",
+    )
+    found = list(DERIVED["links"][1](plant))
+    assert [(f["a_id"], f["z_id"]) for f in found] == [(101, 201), (101, 202)]
+    assert found[0]["cables"] == [1, 3, 4, 5]
+
+
+def test_trunks_side_by_side_keep_the_position_each_was_entered_at() -> None:
+    """Two fibres of one interface over two trunks, at position 1 of one and 2 of the other."""
+    fronts = [
+        {"id": 10 * panel + at, "rear_port": {"id": panel}, "rear_port_position": at}
+        for panel in (1, 2, 3, 4)
+        for at in (1, 2)
+    ]
+    cables = [
+        cable(1, [("interface", 101)], [("frontport", 11), ("frontport", 22)]),
+        cable(2, [("rearport", 1)], [("rearport", 3)]),
+        cable(3, [("rearport", 2)], [("rearport", 4)]),
+        cable(4, [("frontport", 31), ("frontport", 42)], [("interface", 201)]),
+        cable(5, [("frontport", 32)], [("interface", 202)]),
+    ]
+    rears = [{"id": n, "positions": 2} for n in (1, 2, 3, 4)]
+    plant = {
+        "cables": by_id(cables, "cables"),
+        "front-ports": by_id(fronts, "front-ports"),
+        "rear-ports": by_id(rears, "rear-ports"),
+        "circuit-terminations": {},
+    }
+    found = list(DERIVED["links"][1](plant))
+    assert [(f["a_id"], f["z_id"]) for f in found] == [(101, 201)]
+
+
+def test_a_cable_to_ends_of_different_kinds_is_followed_from_its_other_side_alone() -> None:
+    ends = [("interface", 2), ("frontport", 3)]
+    plant = {
+        "cables": by_id([cable(1, [("interface", 1)], ends)], "cables"),
+        "front-ports": {}, "rear-ports": {}, "circuit-terminations": {},
+    }  # fmt: skip
+    found = list(DERIVED["links"][1](plant))
+    assert [(f["a_id"], f["z_id"]) for f in found] == [(1, 2)]
 
 
 def test_power_is_followed_through_outlets_to_the_feed() -> None:
