@@ -10,6 +10,7 @@ a property as it stands needs one lookup and one conversion.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -135,6 +136,7 @@ class DraftMaker:
         self.batches: list[Batch] = []
         self.singles: dict[str, Draft] = {}
         self._in_batches: set[str] = set()
+        self._hints: dict[str, tuple[str, ...]] = {}
         self.held: set[str] = set()
         self.diagnostics = [fault for rule in self.rules for fault in rule.faults]
         self.gaps: dict[str, str] = {}
@@ -147,6 +149,20 @@ class DraftMaker:
         self._in_batches = set()
         return self.singles
 
+    def settle(self) -> None:
+        """Let hints be names, now that all elements are there that might share them."""
+        if not self._hints:
+            return
+        drafts = self.one_by_one()
+        claims = Counter(
+            name
+            for draft in drafts.values()
+            for name in {draft.id, *draft.aliases, *self._hints.get(draft.id, ())}
+        )
+        for id_, hints in self._hints.items():
+            alone = [name for name in hints if claims[name] == 1]
+            drafts[id_].aliases = tuple(dict.fromkeys((*drafts[id_].aliases, *alone)))
+
     def add(self, compiled: CompiledRule, records: ScopeRecords) -> None:
         """Gather what the records of a rule's scope say."""
         if not self._add_columns(compiled, records):
@@ -155,7 +171,9 @@ class DraftMaker:
     def _add_columns(self, compiled: CompiledRule, records: ScopeRecords) -> bool:
         """Make all drafts of a rule at once, or none where its records may be unusual."""
         rule = compiled.rule
-        if rule.when or rule.aliases or compiled.others or compiled.faults or not compiled.plain:
+        if rule.when or rule.aliases or rule.hints or compiled.others:
+            return False
+        if compiled.faults or not compiled.plain:
             return False
         texts = records.texts([rule.id])
         if texts is None:
@@ -222,8 +240,7 @@ class DraftMaker:
             value = self._value(record, draft.id, prop, convert)
             if value is not None:
                 _note(draft, prop, name, value)
-        if compiled.rule.aliases:
-            draft.aliases = _aliases(compiled.rule, record)
+        self._name(draft, compiled.rule, record)
 
     def _join(self, draft: Draft, compiled: CompiledRule, record: Record) -> None:
         """Add a further record to an element that is there, if it may be."""
@@ -257,8 +274,16 @@ class DraftMaker:
                 message = f"{name} is {value!r}, but {before!r} at {place}"
                 remedy = "correct the source, or say with when which record has the say"
                 self.fault(record.place, draft.id, message, remedy)
+        self._name(draft, rule, record)
+
+    def _name(self, draft: Draft, rule: TwinRule, record: Record) -> None:
+        """Note what else a record calls its element."""
         if rule.aliases:
-            draft.aliases = tuple(dict.fromkeys((*draft.aliases, *_aliases(rule, record))))
+            names = (*draft.aliases, *_names(rule.aliases, record))
+            draft.aliases = tuple(dict.fromkeys(names))
+        if rule.hints:
+            hints = (*self._hints.get(draft.id, ()), *_names(rule.hints, record))
+            self._hints[draft.id] = tuple(dict.fromkeys(hints))
 
     def _value(
         self, record: Record, id_: str, prop: PropertyRule, convert: Convert
@@ -300,10 +325,10 @@ def _is_plain(prop: TypedRule) -> bool:
     )
 
 
-def _aliases(rule: TwinRule, record: Record) -> tuple[str, ...]:
-    """Return the element's other names; a template on a list gives one for each of its items."""
+def _names(templates: Iterable[Template], record: Record) -> list[str]:
+    """Return other names of an element; a template on a list gives one for each of its items."""
     names: list[str] = []
-    for template in rule.aliases:
+    for template in templates:
         column = template.columns[0] if template.columns else ""
         cell = record.attributes.get(column)
         if isinstance(cell, Sequence) and not isinstance(cell, str):
@@ -311,7 +336,7 @@ def _aliases(rule: TwinRule, record: Record) -> tuple[str, ...]:
         else:
             filled = [template.fill(record.attributes)]
         names += [name for name in filled if name]
-    return tuple(dict.fromkeys(names))
+    return names
 
 
 def _id_fault(id_: str) -> str:

@@ -107,6 +107,7 @@ def map_sources(readings: Sequence[Reading], registry: ModelRegistry) -> MappedG
     for maker, records in zip(makers, by_scope, strict=True):
         for rule in maker.rules:
             maker.add(rule, records[rule.rule.scope])
+        maker.settle()
     unread = _Unread(readings, makers, registry)
     merged = merge(makers, registry, unread.of_source)
     diagnostics = [fault for maker in makers for fault in maker.diagnostics]

@@ -110,7 +110,7 @@ def merge(
         merged.batches = tuple(makers[0].batches)
         merged.elements.update(makers[0].singles)
         return merged
-    aliased = any(rule.rule.aliases for maker in makers for rule in maker.rules)
+    aliased = any(rule.rule.aliases or rule.rule.hints for maker in makers for rule in maker.rules)
     for group in _groups(makers):
         _take(merged, group, registry)
         first = group[0][0]

@@ -100,7 +100,7 @@ class TwinRule:
     """Records of ``scope`` become twins of ``model``; ``merge`` lets several make one twin.
 
     ``aliases`` are other names of the element; elements of several sources that share a name are
-    one.
+    one. ``hints`` are names as well, but for those that several elements of the source share.
     """
 
     scope: str
@@ -111,6 +111,7 @@ class TwinRule:
     when: tuple[Condition, ...] = ()
     merge: bool = False
     aliases: tuple[Template, ...] = ()
+    hints: tuple[Template, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +164,9 @@ class Mapping:
         """Yield every ``(scope, column, key)`` the rules name."""
         for twin in self.twins:
             yield from ((twin.scope, c, f"{twin.key}.id") for c in twin.id.columns)
-            for alias in twin.aliases:
-                yield from ((twin.scope, c, f"{twin.key}.aliases") for c in alias.columns)
+            for key, names in (("aliases", twin.aliases), ("hints", twin.hints)):
+                for template in names:
+                    yield from ((twin.scope, c, f"{twin.key}.{key}") for c in template.columns)
             yield from _columns(twin)
         for edge in self.relationships:
             ends = (("source", edge.source), ("target", edge.target), ("id", edge.id))

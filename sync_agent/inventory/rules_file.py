@@ -122,6 +122,7 @@ def _twin_rule(table: _Table, marker: Path) -> TwinRule:
         when=_conditions(table),
         merge=table.boolean("merge"),
         aliases=tuple(table.parsed("aliases", text) for text in table.texts("aliases")),
+        hints=tuple(table.parsed("hints", text) for text in table.texts("hints")),
     )
     table.close()
     paths = [prop.path for prop in rule.properties]

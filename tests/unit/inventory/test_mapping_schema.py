@@ -33,6 +33,7 @@ unless = { state = "gone" }
 columns = ["one"]
 merge = true
 aliases = ["n:{name}"]
+hints = ["s:{serial}"]
 precedence = 2
 [twin.properties]
 two = "{two}"

@@ -57,6 +57,38 @@ def test_what_either_source_maps_is_owned_on_the_merged_model() -> None:
     assert desired.twin_scopes[ROUTER] == {"ems/nodes"}
 
 
+HINTED = DCIM.replace("aliases", "hints")
+
+
+def test_a_hint_that_one_element_has_is_a_name_of_it() -> None:
+    result = mapped(
+        reading(HINTED, {"devices": [BOX]}, name="dcim"),
+        reading(EMS, {"nodes": [NODE]}, name="ems"),
+    )
+    assert result.diagnostics == ()
+    assert [(twin.id, twin.model) for twin in result.desired.twins.values()] == [("D1", ROUTER)]
+
+
+@pytest.mark.parametrize("other", [{"id": "D2", "serial": "77"}, {"id": "serial:77"}])
+def test_a_hint_that_names_several_elements_of_its_source_names_none(other: dict[str, str]) -> None:
+    result = mapped(
+        reading(HINTED, {"devices": [BOX, other]}, name="dcim"),
+        reading(EMS, {"nodes": [{**NODE, "sn": "78"}]}, name="ems"),
+    )
+    assert result.diagnostics == ()
+    assert result.desired.twins.keys() == {"D1", other["id"], "ne-9"}
+    assert result.desired.held == frozenset()
+
+
+def test_elements_found_by_a_hint_wait_for_a_source_that_was_not_read_whole() -> None:
+    desired = mapped(
+        reading(HINTED, {"devices": []}, name="dcim", incomplete=["devices"]),
+        reading(EMS, {"nodes": [NODE]}, name="ems"),
+    ).desired
+    assert desired.twins == {}
+    assert desired.held == {"ne-9"}
+
+
 def test_a_link_may_name_an_element_by_its_alias() -> None:
     links = twin_rule("links", LINK) + edge_rule("links", "aEnd", "{a}")
     result = mapped(
