@@ -165,8 +165,8 @@ class Mapping:
         for twin in self.twins:
             yield from ((twin.scope, c, f"{twin.key}.id") for c in twin.id.columns)
             for key, names in (("aliases", twin.aliases), ("hints", twin.hints)):
-                for template in names:
-                    yield from ((twin.scope, c, f"{twin.key}.{key}") for c in template.columns)
+                for other in names:
+                    yield from ((twin.scope, c, f"{twin.key}.{key}") for c in other.columns)
             yield from _columns(twin)
         for edge in self.relationships:
             ends = (("source", edge.source), ("target", edge.target), ("id", edge.id))

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -129,9 +129,10 @@ def required(value: T | None, key: str) -> T:
 
 
 def value_types(field: FieldInfo) -> tuple[Any, ...]:
-    """Return the types a setting's value may have, without None."""
+    """Return the types a setting's value may have, without None and without their bounds."""
     parts = get_args(field.annotation) or (field.annotation,)
-    return tuple(part for part in parts if part is not type(None))
+    bare = (get_args(part)[0] if get_origin(part) is Annotated else part for part in parts)
+    return tuple(part for part in bare if part is not type(None))
 
 
 def _read(entry: Entry, field: FieldInfo) -> Any:

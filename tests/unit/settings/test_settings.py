@@ -38,6 +38,15 @@ def test_nothing_given_means_every_default() -> None:
     assert {str(origin) for origin in loaded.origins.values()} == {"default"}
 
 
+def test_a_number_that_has_no_default_can_be_set_in_the_file(toml: Path) -> None:
+    counts = ("max_change_count", "kind_max_delete_count", "kind_max_change_count")
+    toml.write_text("[guards]\n" + "".join(f"{key} = 7\n" for key in counts))
+    guards = load_settings(toml, {}, {}).settings.guards
+    assert [getattr(guards, key) for key in counts] == [7, 7, 7]
+    toml.write_text('[guards]\nmax_change_count = "7"\n')
+    assert "must be a whole number" in refusal(toml)
+
+
 def test_a_later_layer_wins_and_its_name_is_kept(toml: Path) -> None:
     toml.write_text('[limits]\nqueries_per_s = 1\npatches_per_s = 1\n[log]\nlevel = "error"\n')
     environ = {"SYNC_AGENT__LIMITS__QUERIES_PER_S": "2", "SYNC_AGENT__LIMITS__PATCHES_PER_S": "2"}

@@ -12,6 +12,13 @@ def test_every_setting_and_section_is_described() -> None:
     assert [f"{row.section}.{row.key}" for row in setting_rows() if not row.description] == []
 
 
+def test_every_type_is_told_in_words() -> None:
+    plain = {"text", "true or false", "whole number", "number", "path", "secret text"}
+    others = {row.type for row in setting_rows()} - plain - {"list of tables"}
+    words = re.compile(r'"[a-z0-9-]+"( or "[a-z0-9-]+")*')
+    assert [told for told in others if not words.fullmatch(told)] == []
+
+
 def test_the_written_file_sets_nothing(tmp_path: Path) -> None:
     path = tmp_path / "agent.toml"
     path.write_text(settings_toml())
