@@ -7,6 +7,7 @@ when it needs them, so a command that needs none never pays for reading them.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from sync_agent.settings.settings import Loaded, Settings
 
 Result = TypeVar("Result")
+
+EXIT_TERMINATED = 143
+"""As a shell has it for what SIGTERM ended."""
 
 DEFAULT_CONFIG = Path("sync-agent.toml")
 """The settings file of the working folder, read when it is there and no other is named."""
@@ -95,13 +99,37 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
 
     The loop is uvloop's: the Azure SDKs take nearly a core at the service's patch limit, and a
     tenth of that goes with the standard library's loop.
+
+    SIGTERM breaks it off as Ctrl-C does: what a run did is stored, and a lease given back.
+
+    Raises:
+        Exit: it was broken off by SIGTERM.
     """
     import asyncio
 
     import uvloop
 
+    terminated = False
+
+    async def breakable() -> Result:
+        task = asyncio.current_task()
+
+        def terminate() -> None:
+            nonlocal terminated
+            terminated = True
+            if task is not None:
+                task.cancel()
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
+        return await work
+
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
+        try:
+            return runner.run(breakable())
+        except asyncio.CancelledError:
+            if not terminated:
+                raise
+            raise typer.Exit(EXIT_TERMINATED) from None
 
 
 def write_file(path: Path, data: bytes) -> None:
