@@ -217,7 +217,7 @@ def failures(result: ApplyResult) -> ExceptionGroup[SyncAgentError]:
     errors.append(
         SyncAgentError(
             f"{done}, {failed:,} failed, {skipped:,} were skipped because of those",
-            remedy="run it again: it does what is left to do",
+            remedy="run it again: it does what is left to do; what others changed needs a new plan",
         )
     )
     return ExceptionGroup("changes failed", errors)

@@ -40,6 +40,9 @@ from sync_agent.runs.twin_memory import TwinMemory
 from sync_agent.twins.collector import collector_resting
 from sync_agent.twins.graph import TwinGraph
 
+TOLD_FROM = 1_000
+"""Elements to look at before an undo can be shown, from which on somebody is told to wait."""
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -274,6 +277,8 @@ class Reconciler:
         with self._journal() as journal:
             found = journal.run(run)
             made = journal.made(run)
+        if len(made) > TOLD_FROM:
+            self._say(f"looking at what run {run} changed, {len(made):,} elements")
         now = await read_elements(service, made, at_once=self.policy.at_once, around=True)
         return undo_plan(found.owner, made, now)
 
