@@ -126,7 +126,7 @@ def _from_text(schema: Schema, text: str) -> JsonValue:
 
 def _number(text: str) -> float:
     if _NUMBER.fullmatch(text) is None:
-        hint = " (write the decimal point as a point)" if "," in text else ""
+        hint = " (write a decimal point, or set decimal_comma = true)" if "," in text else ""
         raise ValueError(f"must be a number, not {text[:60]!r}{hint}")
     return float(text)
 

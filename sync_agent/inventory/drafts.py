@@ -321,6 +321,7 @@ def _is_plain(prop: TypedRule) -> bool:
         and not rule.when
         and rule.translation is None
         and rule.scale == 1
+        and not rule.decimal_comma
         and rule.ownership is not Ownership.OBSERVED
     )
 

@@ -7,6 +7,7 @@ mapping is written down is ``rules_file``'s matter, what it makes of records ``m
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from collections.abc import Mapping as Attributes
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from sync_agent.twins.twin import JsonValue
 
 ANYTHING = "*"
 """In a condition or a map: every value; in a map every one that has no entry of its own."""
+
+_COMMA_NUMBER = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?([eE][+-]?\d+)?", re.ASCII)
 
 CONTAINMENT = frozenset({"partOf", "locatedIn"})
 """Relationships of the shipped ontology that put one element inside another."""
@@ -51,7 +54,8 @@ class PropertyRule:
     """Where a property's value comes from: a template, or a constant that is no text.
 
     ``translation`` says what a text of the source means here (``*`` stands for every other one),
-    ``scale`` is what a number is multiplied with; the higher ``precedence`` wins where several
+    ``decimal_comma`` that its numbers are written like 1.234,5, ``scale`` is what a number is
+    multiplied with; the higher ``precedence`` wins where several
     sources describe one element, then the source that is named first.
     """
 
@@ -61,6 +65,7 @@ class PropertyRule:
     when: tuple[Condition, ...] = ()
     ownership: Ownership = Ownership.MANAGED
     translation: Attributes[str, JsonValue] | None = None
+    decimal_comma: bool = False
     scale: float = 1
     precedence: int = 0
 
@@ -83,6 +88,8 @@ class PropertyRule:
             return None
         if self.translation is not None:
             value = translated(self.translation, value)
+        if self.decimal_comma:
+            value = with_decimal_point(value)
         return value if self.scale == 1 else scaled(value, self.scale)
 
     def _raw(self, attributes: Attributes[str, JsonValue]) -> JsonValue:
@@ -188,6 +195,22 @@ def translated(table: Attributes[str, JsonValue], value: JsonValue) -> JsonValue
     if ANYTHING in table:
         return table[ANYTHING]
     raise ValueError(f"{text[:60]!r} has no entry in its map")
+
+
+def with_decimal_point(value: JsonValue) -> JsonValue:
+    """Return a number that is written with a comma as it is written elsewhere.
+
+    >>> with_decimal_point("1.234,5")
+    '1234.5'
+
+    Raises:
+        ValueError: it is not written so.
+    """
+    if not isinstance(value, str):
+        return value
+    if _COMMA_NUMBER.fullmatch(value) is None:
+        raise ValueError(f"must be a number with a decimal comma, not {value[:60]!r}")
+    return value.replace(".", "").replace(",", ".")
 
 
 def scaled(value: JsonValue, scale: float) -> JsonValue:

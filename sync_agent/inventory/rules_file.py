@@ -220,6 +220,7 @@ def _properties(table: _Table, precedence: int = 0) -> Iterator[PropertyRule]:
             when=_conditions(inner),
             ownership=_ownership(inner),
             translation=_translation(inner),
+            decimal_comma=inner.boolean("decimal_comma"),
             scale=inner.number("scale", 1),
             precedence=inner.whole("precedence", precedence),
         )

@@ -3,9 +3,10 @@
 Cells stay text, without blanks at their ends; the mapping gives them types. What cannot be read -
 bytes that are no UTF-8, NULs, rows that are too short or too long - is a diagnostic with
 ``file:line``, and its file's coverage is then incomplete, because nobody knows which element the
-line was about. RFC 4180 with a header; a byte order mark is fine. Cells are separated by commas or,
-where the header has none, by semicolons, tabs or bars. Columns without a name and rows without
-anything in them, as spreadsheets leave them, are passed over.
+line was about. RFC 4180 with a header; a byte order mark is fine. Cells are separated by commas,
+semicolons, tabs or bars, as the first two lines tell; a line ``sep=;`` before the header, as Excel
+takes it, says so itself. Columns without a name and rows without anything in them, as spreadsheets
+leave them, are passed over.
 
 Bounds: ``LINE_BYTES_MAX`` a line, ``FIELD_CHARS_MAX`` a cell, ``FAULTS_MAX`` bad lines before the
 file is given up. Memory is that of the records.
@@ -40,6 +41,7 @@ SEPARATORS = ",;\t|"
 
 _SURELY_SHORT = 1_000
 _BOM = b"\xef\xbb\xbf"
+_STATED = re.compile(r'"?sep=([^"\w\s]|\t)"?\r?\n')
 _QUOTED = re.compile(r'"[^"]*("|$)')
 
 
@@ -73,10 +75,17 @@ class CsvFile:
 
     def _records(self, file: BinaryIO) -> Iterator[Table]:
         lines = self._lines(file)
-        first_line = next(lines, "")
+        first_line, second_line = next(lines, ""), next(lines, "")
+        stated = _STATED.fullmatch(first_line)
         reader = csv.reader(
-            chain((first_line,), lines), strict=True, delimiter=_separator(first_line)
+            chain(("\n" if stated else first_line, second_line), lines),  # each keeps its number
+            strict=True,
+            delimiter=stated[1]
+            if stated
+            else _separator(first_line, second_line, self.path.suffix),
         )
+        if stated:
+            next(reader)
         header = self._read_header(reader)
         while rows := _Rows.read(reader):
             if table := self._table(header, *self._sound(rows, len(header))):
@@ -123,14 +132,16 @@ class CsvFile:
         named = {name: cells for name, cells in zip(header, columns, strict=True) if name}
         return Table(self.scope, self.path.name, named, lines)
 
-    def _read_header(self, reader: Iterator[list[str]]) -> tuple[str, ...]:
+    def _read_header(self, reader: _Reader) -> tuple[str, ...]:
         """Return the name of each column, "" where it has none."""
         try:
             header = next(reader, [])
         except csv.Error as error:
+            if "new-line" in str(error):
+                raise self._no_header("has lines that end in a carriage return alone") from error
             raise self._no_header(f"is no CSV: {error}") from error
         names = tuple(name.strip() for name in header)
-        if self.bad_lines:
+        if self.bad_lines and min(self.bad_lines) <= reader.line_num:
             raise self._no_header(next(iter(self.bad_lines.values())))
         if not any(names):
             raise self._no_header("has no header line")
@@ -225,6 +236,7 @@ class _Reader(Protocol):
     @property
     def line_num(self) -> int: ...
     def __iter__(self) -> Iterator[list[str]]: ...
+    def __next__(self) -> list[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,10 +280,17 @@ class _Rows:
         return [self.start + 1, *(last + 1 for last in self.lasts[:-1])]
 
 
-def _separator(header: str) -> str:
-    """Return what separates the cells of a file with this header."""
-    outside = _QUOTED.sub("", header)
-    return next((sign for sign in SEPARATORS if sign in outside), SEPARATORS[0])
+def _separator(header: str, second: str, suffix: str) -> str:
+    """Return what separates the cells of a file that begins with these lines.
+
+    >>> _separator("Standort;Länge, km;Typ", "S1;12,5;Glas", ".csv")
+    ';'
+    """
+    above, below = _QUOTED.sub("", header), _QUOTED.sub("", second)
+    signs = "\t" + SEPARATORS if suffix.lower() == ".tsv" else SEPARATORS
+    there = [sign for sign in signs if sign in above]
+    as_many = [sign for sign in there if above.count(sign) == below.count(sign)]
+    return max(as_many, key=above.count) if as_many else next(iter(there), signs[0])
 
 
 def _decoded(line: bytes) -> str:

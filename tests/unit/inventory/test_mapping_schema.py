@@ -40,7 +40,7 @@ two = "{two}"
 three = 3
 four = [1, 2]
 five = { column = "five", when = { x = "1" }, unless = { y = "*" }, own = "observed", scale = 10 }
-six = { value = "{six}", map = { up = true, "*" = false }, precedence = 1 }
+six = { value = "{six}", map = { up = true }, precedence = 1, decimal_comma = true }
 [[relationship]]
 from = "a.csv"
 source = "{id}"

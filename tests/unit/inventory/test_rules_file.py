@@ -4,6 +4,7 @@ import pytest
 
 from sync_agent.errors import InputError
 from sync_agent.inventory.desired import Ownership
+from sync_agent.inventory.rules import with_decimal_point
 from sync_agent.inventory.rules_file import parse_mapping
 from sync_agent.inventory.template import Template
 from tests.small_network import MAPPING
@@ -101,6 +102,23 @@ def test_a_mistake_is_told_with_its_line() -> None:
     with pytest.raises(InputError) as raised:
         parse_mapping(text, place="m.toml")
     assert raised.value.place == "m.toml:8"
+
+
+@pytest.mark.parametrize(
+    ("cell", "number"),
+    [("52,52", "52.52"), ("-1.234.567,8", "-1234567.8"), ("7", "7"), (7.5, 7.5)],
+)
+def test_numbers_may_be_written_with_a_comma(cell: str | float, number: str | float) -> None:
+    mapping = parse_mapping(
+        TWIN + '[twin.properties]\nx = { column = "y", decimal_comma = true }\n', place="m.toml"
+    )
+    assert mapping.twins[0].properties[0].value_for({"y": cell}) == number
+
+
+@pytest.mark.parametrize("cell", ["52.52", "1,2,3", "1.23,4", "seven"])
+def test_what_is_no_number_with_a_comma_is_refused(cell: str) -> None:
+    with pytest.raises(ValueError, match="a number with a decimal comma"):
+        with_decimal_point(cell)
 
 
 def test_words_are_translated_and_numbers_scaled() -> None:

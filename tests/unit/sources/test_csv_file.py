@@ -34,8 +34,13 @@ def test_each_row_becomes_a_record_with_its_place(tmp_path: Path) -> None:
         GOOD.replace(b"S1,North", b" S1 ,\tNorth"),
         GOOD.replace(b"\nS2", b"\n\nS2"),
         GOOD.replace(b"North", b'"North"'),
+        b"sep=,\r\n" + GOOD,
+        b'"sep=;"\n' + GOOD.replace(b",", b";"),
     ],
-    ids=["bom", "crlf", "no newline at the end", "blanks", "blank line", "quotes"],
+    ids=[
+        *("bom", "crlf", "no newline at the end", "blanks", "blank line", "quotes"),
+        *("separator stated", "another stated"),
+    ],
 )
 def test_the_ways_spreadsheets_write_csv_read_the_same(tmp_path: Path, data: bytes) -> None:
     found = read(tmp_path, data)
@@ -92,6 +97,7 @@ def test_a_quote_that_is_never_closed_leaves_the_coverage_incomplete(tmp_path: P
         (b",,\n", "has no header line"),
         (b"id,id\n", "has the column 'id' twice"),
         (b"i\xffd\n", "is not UTF-8 text"),
+        (b"id,name\rS1,North\r", "has lines that end in a carriage return alone"),
         ("id,name\n".encode("utf-16"), "sites.csv:1: is UTF-16 text, not UTF-8"),
         ("id,name\n".encode("utf-16-le"), "sites.csv:1: holds a NUL character"),
         (b",".join(b"c%d" % n for n in range(1001)) + b"\n", "more than 1000 columns"),
@@ -135,6 +141,24 @@ def test_without_a_comma_in_its_header_a_file_has_another_separator(
 def test_a_header_with_commas_is_separated_by_them(tmp_path: Path) -> None:
     (record,) = read(tmp_path, b"id,kinds (a;b;c)\nS1,a;b\n").records
     assert record.attributes == {"id": "S1", "kinds (a;b;c)": "a;b"}
+
+
+def test_a_header_with_commas_inside_is_separated_by_what_its_rows_are(tmp_path: Path) -> None:
+    text = "Standort;Länge, km;Typ\nS1;12,5;Glas\n"
+    (record,) = read(tmp_path, text.encode()).records
+    assert record.attributes == {"Standort": "S1", "Länge, km": "12,5", "Typ": "Glas"}
+
+
+def test_a_line_that_states_the_separator_keeps_the_numbers_of_the_others(tmp_path: Path) -> None:
+    found = read(tmp_path, b"sep=;\nid;name\nS1;North\nS2\n")
+    assert found.records[0].place == "sites.csv:3"
+    assert found.diagnostics[0].place == "sites.csv:4"
+
+
+def test_tabs_separate_a_tsv_whatever_its_header_holds(tmp_path: Path) -> None:
+    (tmp_path / "sites.tsv").write_text("id\tna,me\nS1\tNorth, upper\n")
+    (record,) = read_folder(tmp_path, ["sites.tsv"]).records
+    assert record.attributes == {"id": "S1", "na,me": "North, upper"}
 
 
 def test_what_spreadsheets_leave_empty_is_passed_over(tmp_path: Path) -> None:
