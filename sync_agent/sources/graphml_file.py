@@ -7,6 +7,8 @@ of an edge ``$id`` (if it has one), ``$graph``, ``$source``, ``$target``, their 
 ``$sourcePort`` and ``$targetPort``, ``$directed`` and ``$parallel``, the number of edges between
 the same two nodes that stand before it (0 for the first), which tells parallel links apart.
 
+A number that is NaN is no value: so NetworkX, igraph and pandas write what is missing.
+
 Ports and their data are passed over. Hyperedges and what stands in other files are not read, and
 told. The file is read as a stream, entities are refused (a small file could otherwise become
 gigabytes or read other files), and what follows a mistake is not read: the coverage is then
@@ -21,6 +23,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from math import isnan
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -49,6 +52,9 @@ _OWN = MappingProxyType(
 )
 
 _NOT_READ = MappingProxyType({("edges", "hyperedge"): "a hyperedge", ("", "locator"): "a locator"})
+
+
+_MEND = "correct it; it may be cut off, or in another encoding than its first line says"
 
 
 class _GraphError(ValueError):
@@ -93,7 +99,7 @@ class GraphmlFile:
                 for line, attributes in reader.taken():
                     yield Record(self.scope, "", attributes, f"{name}:{line}")
                 if fault is not None:
-                    self._fault(*fault, "write the file again; it may be cut off")
+                    self._fault(*fault, _MEND)
                 if fault is not None or not chunk:
                     break
         for what, line in reader.not_read.items():
@@ -316,11 +322,14 @@ def _required(attributes: Mapping[str, str], name: str, element: str) -> str:
 
 
 def _number(text: str) -> Any:
-    """Return a number, or the text as it stands for the mapping to refuse."""
+    """Return a number, or the text as it stands for the mapping to refuse; NaN is none."""
     try:
-        return float(text) if "_" not in text else text
+        number = float(text)
     except ValueError:
         return text or None
+    if "_" in text:
+        return text
+    return None if isnan(number) else number
 
 
 def _whole(text: str) -> Any:

@@ -252,3 +252,16 @@ def test_an_entity_of_a_document_type_elsewhere_is_refused(tmp_path: Path) -> No
     assert read(tmp_path, "nodes", text).coverage[0].complete
     found = read(tmp_path, "nodes", text.replace(">A<", ">A&site;B<"))
     assert "uses an entity" in found.diagnostics[0].message
+
+
+@pytest.mark.parametrize("text", ["NaN", "nan", "-nan"])
+def test_a_number_that_is_none_is_no_value(tmp_path: Path, text: str) -> None:
+    found = rows(tmp_path, "nodes", GRAPHML.replace(">50.5<", f">{text}<"))
+    assert [row.get("Latitude") for row in found] == [None, None]
+
+
+def test_a_file_in_another_encoding_than_it_says_is_told(tmp_path: Path) -> None:
+    found = read(tmp_path, "nodes", GRAPHML.replace("Small", "Zürich").encode("latin-1"))
+    (fault,) = found.diagnostics
+    assert fault.place == "net.graphml:9"
+    assert "another encoding than its first line says" in fault.remedy
