@@ -193,7 +193,7 @@ def _model(table: _Table, name: str, model: str) -> str:
 
 def _scope(table: _Table) -> str:
     scope = table.text("from")
-    if scope.startswith(".") or "/" in scope or "\\" in scope:
+    if scope.startswith((".", "/")) or "\\" in scope or ("/" in scope and "." in scope):
         raise table.fault("from", f"{scope!r} is not the name of a file in the source's folder")
     return scope
 

@@ -89,12 +89,19 @@ def test_the_schema_has_no_key_that_is_not_there() -> None:
     assert definitions["property"]["properties"].keys() == used["five"].keys() | used["six"].keys()
 
 
+@pytest.mark.parametrize("scope", ["vpn/tunnels", "plugins/bgp/session", "*.graphml#nodes"])
+def test_a_scope_may_be_a_path_as_long_as_it_names_no_file(scope: str) -> None:
+    assert agree(EVERY_KEY.replace('from = "a.csv"', f'from = "{scope}"'))
+
+
 @pytest.mark.parametrize(
     ("was", "now"),
     [
         ('owner = "me"', 'owner = "Me!"'),
         ("placeholders = false", 'placeholders = "no"'),
         ('from = "a.csv"', 'from = "../a.csv"'),
+        ('from = "a.csv"', 'from = "inside/a.csv"'),
+        ('from = "a.csv"', 'from = "/etc/passwd"'),
         ('id = "{id}"\nmodel', "model"),
         ('model = "dtmi:x:A;1"', 'model = "A"'),
         ("merge = true", "merge = 1"),

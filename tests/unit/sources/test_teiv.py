@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 
 from sync_agent.errors import InputError
+from sync_agent.inventory.mapping import map_records, parse_mapping
 from sync_agent.inventory.record import SourceRead, complete_scopes
 from sync_agent.ports.events import Event
+from sync_agent.settings.shipped import shipped_default
 from sync_agent.sources.event_log import EventLog
 from sync_agent.sources.teiv import TeivSource
 from sync_agent.sources.teiv_event import TopologyEvent, read_events
+from tests.telecom_mapping import telecom
 from tests.unit.sources.memory_hub import MemoryHub
 
 RAN = "o-ran-smo-teiv-ran"
@@ -66,6 +69,41 @@ async def test_entities_and_relationships_are_records_of_their_types(tmp_path: P
     assert records["r1"]["$aSide"] == "du1"
     assert {r.kind for r in found.records} == set(SCOPES)
     assert complete_scopes(found.coverage) == set(SCOPES)
+
+
+async def test_the_shipped_mapping_has_one_fronthaul_and_finds_a_namespaces_cluster(
+    tmp_path: Path,
+) -> None:
+    cloud = "o-ran-smo-teiv-cloud"
+    planes = {
+        f"{RAN}:ORUFUNCTION_OFH{plane}LINK_ODUFUNCTION": [
+            {"id": f"p{plane}", "aSide": "ru1", "bSide": "du1"}
+        ]
+        for plane in "UCS"
+    }
+    deployed = f"{cloud}:NFDEPLOYMENT_DEPLOYED_ON_OCLOUDNAMESPACE"
+    cluster = f"{cloud}:OCLOUDNAMESPACE_DEPLOYED_ON_NODECLUSTER"
+    topology = event(
+        "create",
+        entities=[
+            {DU: [{"id": "du1"}], f"{RAN}:ORUFunction": [{"id": "ru1"}]},
+            {f"{cloud}:NFDeployment": [{"id": "nf1"}], f"{cloud}:NodeCluster": [{"id": "cl1"}]},
+        ],
+        relationships=[
+            planes,
+            {deployed: [{"id": "d1", "aSide": "nf1", "bSide": "ns1"}]},
+            {deployed: [{"id": "d2", "aSide": "nf1", "bSide": "unknown"}]},
+            {cluster: [{"id": "c1", "aSide": "ns1", "bSide": "cl1"}]},
+        ],
+    )
+    (tmp_path / "e.json").write_text(json.dumps(topology))
+    mapping = parse_mapping(shipped_default("teiv.toml").read_text(), place="teiv.toml")
+    found = await TeivSource(folder=tmp_path).read(mapping.scopes)
+    graph = map_records(mapping, found.records, telecom())
+    assert graph.diagnostics == ()
+    assert graph.desired.twins.keys() == {"du1", "ru1", "nf1", "cl1"}
+    edges = [(e.source, e.name, e.target) for e in graph.desired.relationships.values()]
+    assert sorted(edges) == [("nf1", "deployedOn", "cl1"), ("ru1", "fronthaul", "du1")]
 
 
 async def test_a_merge_changes_what_it_names_and_keeps_the_rest(tmp_path: Path) -> None:
