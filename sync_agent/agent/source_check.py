@@ -7,8 +7,8 @@ next. Nothing is kept and nothing is written.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 
 from sync_agent.agent.desired_graph import read_mapping
 from sync_agent.agent.inventory_sources import NamedSource, sources_of
@@ -35,12 +35,16 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class SourceCheck:
-    """One source: what answered, the scopes its mapping names if they were read, what is wrong."""
+    """One source: what answered, the scopes its mapping names if they were read, what is wrong.
+
+    ``unasked`` is what the source has beside those.
+    """
 
     name: str
     kind: str
     answer: str = ""
     scopes: tuple[Scope, ...] = ()
+    unasked: Mapping[str, int | None] = field(default_factory=dict)
     faults: tuple[SyncAgentError, ...] = ()
 
 
@@ -105,5 +109,6 @@ async def _read(named: NamedSource, kind: str) -> SourceCheck:
             Scope(stated, counts[stated.scope], found.columns[stated.scope])
             for stated in found.coverage
         ),
+        unasked=found.unasked,
         faults=tuple(faults),
     )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sync_agent.agent.source_check import SourceCheck
 
 FAULTS_SHOWN = 20
+NO_RULE = "no rule takes it"
 
 _ANSWERS = (
     Column("source", "SOURCE"),
@@ -67,7 +68,7 @@ def _answer_rows(checked: tuple[SourceCheck, ...]) -> list[dict[str, object]]:
 
 
 def _scope_rows(checked: tuple[SourceCheck, ...], output: Output) -> list[dict[str, object]]:
-    """Return a row a scope; JSON has its columns and its coverage as they are."""
+    """Return a row a scope, and one for what no rule takes; JSON has values as they are."""
     as_json = output is Output.JSON
     rows: list[dict[str, object]] = []
     for one in checked:
@@ -81,4 +82,9 @@ def _scope_rows(checked: tuple[SourceCheck, ...], output: Output) -> list[dict[s
                 "columns": list(scope.columns) if as_json else ", ".join(scope.columns),
             }
             rows.append({**row, "reason": scope.coverage.reason} if as_json else row)
+        for name, count in sorted(one.unasked.items()):
+            row = {"source": one.name, "scope": name, "records": count, "whole": NO_RULE}
+            if as_json:
+                row |= {"whole": None, "columns": [], "reason": NO_RULE}
+            rows.append(row)
     return rows

@@ -140,7 +140,8 @@ class SourceRead:
     column that is not there is a mistake in the mapping. ``gone`` are the ids (or aliases) of
     elements the source itself said were deleted, ``gone_records`` the last records of what has no
     name of its own. Records of ``partial_kinds`` may lack what their element has, as those made of
-    changes do whose beginning was not read.
+    changes do whose beginning was not read. ``unasked`` is what else the source has, with its
+    records where they were counted.
     """
 
     records: Sequence[Record] = ()
@@ -152,6 +153,7 @@ class SourceRead:
     gone: frozenset[str] = frozenset()
     partial_kinds: frozenset[str] = frozenset()
     gone_records: tuple[Record, ...] = ()
+    unasked: Mapping[str, int | None] = field(default_factory=dict)
 
 
 def complete_scopes(coverage: Iterable[Coverage]) -> frozenset[str]:

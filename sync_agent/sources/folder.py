@@ -46,6 +46,7 @@ FILES_MAX = 10_000
 KEPT_MAX = 250_000
 SETTLED_S = 2.0
 _WILD = "*?["
+_ENDINGS = (".csv", ".tsv", ".ndjson", ".jsonl", ".json", ".geojson", ".graphml")
 
 Stamp = tuple[int, int, int, int]
 
@@ -167,7 +168,15 @@ def _read(folder: Path, names: Sequence[str], scopes: Sequence[str], kept: Kept)
         diagnostics=tuple(dict.fromkeys(diagnostics)),
         digest=digest.hexdigest(),
         open_kinds=frozenset(opened),
+        unasked=dict.fromkeys(name for name in names if _is_unasked(name, scopes)),
     )
+
+
+def _is_unasked(name: str, scopes: Sequence[str]) -> bool:
+    """Tell whether a file could be read and is part of no scope."""
+    patterns = (scope.partition("#")[0] for scope in scopes)
+    fits = any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns)
+    return Path(name).suffix.lower() in _ENDINGS and not fits
 
 
 def _names(folder: Path) -> list[str]:
@@ -325,5 +334,5 @@ def _file(path: Path, scope: str, part: str) -> _File:
         case ".graphml", _:
             remedy = f"write one of {', '.join(f'{path.name}#{known}' for known in PARTS)}"
         case _:
-            remedy = "files end in .csv, .tsv, .ndjson, .jsonl, .json, .geojson or .graphml"
+            remedy = f"files end in {', '.join(_ENDINGS[:-1])} or {_ENDINGS[-1]}"
     raise InputError(f"{scope} is no file this source reads", place=str(path), remedy=remedy)

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
@@ -234,6 +234,7 @@ class TeivSource:
             gone_records=tuple(
                 _record(t) for t in topology.gone_relationships.values() if t.kind in wanted
             ),
+            unasked=Counter(thing.kind for thing in things if thing.kind not in wanted),
         )
 
 

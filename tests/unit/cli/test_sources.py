@@ -39,6 +39,19 @@ def test_a_source_that_answers_says_what_it_is(
     assert f"1 files in {folder / 'export'}" in capsys.readouterr().out
 
 
+def test_what_no_rule_takes_is_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "export" / "links.csv").write_text("id\nL1\n")
+    (folder / "export" / "README.txt").write_text("no inventory")
+    assert of_folder(folder, "--read", "--output", "json") == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["scope"], row["records"], row["whole"]) for row in rows] == [
+        ("sites.csv", 2, True),
+        ("links.csv", None, None),
+    ]
+    assert of_folder(folder, "--read") == 0
+    assert "no rule takes it" in capsys.readouterr().out
+
+
 def test_a_source_that_fails_does_not_hide_the_next(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -68,6 +68,11 @@ async def test_entities_and_relationships_are_records_of_their_types(tmp_path: P
     assert records["c1"]["$module"] == RAN
     assert records["r1"]["$aSide"] == "du1"
     assert {r.kind for r in found.records} == set(SCOPES)
+    assert found.unasked == {}
+    assert (await TeivSource(folder=tmp_path).read(["ODUFunction"])).unasked == {
+        "NRCellDU": 2,
+        "ODUFUNCTION_PROVIDES_NRCELLDU": 1,
+    }
     assert complete_scopes(found.coverage) == set(SCOPES)
 
 
