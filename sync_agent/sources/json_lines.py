@@ -20,6 +20,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ FILE_BYTES_MAX = 268_435_456
 FAULTS_MAX = 1_000
 COLUMNS_MAX = 1_000
 NAMES_SHOWN = 12
+DEPTH_SHOWN = 4
 
 _BOM = b"\xef\xbb\xbf"
 _MEND = "correct it, or write the file again"
@@ -168,7 +170,7 @@ class JsonFile:
             self._fault(
                 self.path.name,
                 "is neither a JSON array nor GeoJSON",
-                f"name a list in it: {self.path.name}#nodes",
+                _naming_a_list(self.path.name, document),
             )
 
     def _inner(self, document: Any) -> Iterator[Any]:
@@ -194,6 +196,21 @@ class JsonFile:
                 place=str(self.path),
                 remedy="check that it is a list of objects",
             )
+
+
+def _naming_a_list(name: str, document: Any) -> str:
+    """Return how a rule names a list inside a document, with those there are."""
+    found = [f"{name}#{path}" for path in islice(_lists(document, ()), NAMES_SHOWN)]
+    return f"name a list in it: {' or '.join(found)}" if found else "it holds no list of objects"
+
+
+def _lists(part: Any, path: tuple[str, ...]) -> Iterator[str]:
+    """Yield the paths of lists that hold objects."""
+    if isinstance(part, list) and part and isinstance(part[0], dict):
+        yield ".".join(path)
+    elif isinstance(part, dict) and len(path) < DEPTH_SHOWN:
+        for key, inner in part.items():
+            yield from _lists(inner, (*path, key))
 
 
 def _attributes_of(feature: Any) -> dict[str, Any] | Unfit:

@@ -177,6 +177,19 @@ def test_a_list_that_is_not_in_the_document_is_told_with_those_that_are(
     assert not found.coverage[0].complete
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"elements": {"nodes": [{}], "edges": [{}]}, "data": []}', "#elements.nodes or x.json#"),
+        ('{"data": [1]}', "it holds no list of objects"),
+    ],
+)
+def test_a_document_without_a_list_of_its_own_is_told_with_those_inside(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    assert said in read(tmp_path, "x.json", text).diagnostics[0].remedy
+
+
 def test_a_json_array_of_nothing_but_rubbish_is_given_up(tmp_path: Path) -> None:
     found = read(tmp_path, "a.json", json.dumps([1] * 1100))
     assert "more than 1000 items" in found.diagnostics[-1].message
