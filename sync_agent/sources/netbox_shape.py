@@ -6,7 +6,8 @@ What changed on the way and is evened out here:
 - circuit terminations: ``site`` and ``provider_network`` became ``termination`` (4.2);
 - prefixes, clusters and wireless LANs: ``site`` became ``scope`` (4.2);
 - front ports: ``rear_port`` and ``rear_port_position`` became a list, ``rear_ports`` (4.5);
-- lengths have units; ``length_metres`` is added to cables, whose ``type`` is bare text.
+- lengths have units; ``length_metres`` is added to cables, whose ``type`` is bare text, and
+  ``distance_metres`` to wireless links (4.2).
 """
 
 from __future__ import annotations
@@ -83,12 +84,20 @@ def _scoped(item: Item) -> Item:
     return item
 
 
+def _wireless_link(item: Item) -> Item:
+    item["distance_metres"] = _metres(item.get("distance"), item.get("distance_unit"))
+    return item
+
+
+def _metres(length: Any, unit: Any) -> float | None:
+    factor = _METRES.get(word(unit))
+    if factor is None or not isinstance(length, int | float):
+        return None
+    return float(f"{length * factor:.12g}")
+
+
 def _cable(item: Item) -> Item:
-    length, unit = item.get("length"), word(item.get("length_unit"))
-    metres = None
-    if isinstance(length, int | float) and unit in _METRES:
-        metres = float(f"{length * _METRES[unit]:.12g}")
-    item["length_metres"] = metres
+    item["length_metres"] = _metres(item.get("length"), item.get("length_unit"))
     item["type"] = word(item.get("type"))
     for side in ("a_terminations", "b_terminations"):
         item[side] = list(_objects(item, side))
@@ -125,6 +134,7 @@ _CHANGES: Mapping[str, Callable[[Item], Item]] = MappingProxyType(
         "prefixes": _scoped,
         "clusters": _scoped,
         "wireless-lans": _scoped,
+        "wireless-links": _wireless_link,
         "cables": _cable,
     }
 )

@@ -9,12 +9,15 @@ import pytest
 from aiohttp import web
 
 from sync_agent.errors import InputError, UnauthorizedError
+from sync_agent.inventory.mapping import map_records, parse_mapping
 from sync_agent.inventory.record import SourceRead, complete_scopes
+from sync_agent.settings.shipped import shipped_default
 from sync_agent.sources.http_client import HttpClient, anonymous, bearer
 from sync_agent.sources.netbox import NetBoxSource
 from sync_agent.sources.netbox_shape import in_one_shape
 from sync_agent.sources.netbox_trace import DERIVED
 from tests.inventory_server import InventoryServer, Item, serving
+from tests.telecom_mapping import telecom
 
 DEVICES = "/api/dcim/devices/"
 
@@ -341,6 +344,30 @@ def test_old_and_new_shapes_are_one() -> None:
     assert in_one_shape("circuit-terminations", end)["site"] == site
     cable = {"id": 1, "length": 3.0, "length_unit": {"value": "ft"}}
     assert in_one_shape("cables", cable)["length_metres"] == 0.9144
+
+
+async def test_the_shipped_mapping_makes_a_radio_link_of_a_wireless_link() -> None:
+    ends = {
+        f"interface_{end}": {"id": n, "name": "air0", "device": {"id": n, "name": f"r{n}"}}
+        for n, end in enumerate("ab", 1)
+    }
+    unit = {"value": "km", "label": "Kilometers"}
+    link = {"id": 7, "distance": 12.5, "distance_unit": unit, "last_updated": "2026-01-01", **ends}
+    mapping = parse_mapping(shipped_default("netbox.toml").read_text(), place="netbox.toml")
+    found = await read(
+        InventoryServer({"devices": [device(1), device(2)], "wireless-links": [link]}),
+        *mapping.scopes,
+    )
+    graph = map_records(mapping, found.records, telecom())
+    assert graph.diagnostics == ()
+    radio = graph.desired.twins["wireless-link-7"]
+    assert radio.model == "dtmi:telecom:transport:MicrowaveLink;1"
+    assert (radio.properties["displayLabel"], radio.properties["hopLength"]) == ("r1 - r2", 12.5)
+    edges = graph.desired.relationships.values()
+    assert sorted((e.name, e.target) for e in edges if e.source == radio.id) == [
+        ("aEnd", "device-1"),
+        ("zEnd", "device-2"),
+    ]
 
 
 def cable(number: int, a: list[tuple[str, int]], b: list[tuple[str, int]]) -> Item:
