@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sync_agent.agent.desired_graph import read_mapping
 from sync_agent.agent.inventory_sources import NamedSource, sources_of
 from sync_agent.errors import InputError, SyncAgentError
-from sync_agent.inventory.mapping import check_columns
+from sync_agent.inventory.mapping import check_columns, one_owner
 from sync_agent.inventory.record import Coverage
+from sync_agent.inventory.rules import Mapping as Rules
 from sync_agent.settings.settings import Settings
 
 PATIENCE_S = 5.0
@@ -37,7 +38,7 @@ class Scope:
 class SourceCheck:
     """One source: what answered, the scopes its mapping names if they were read, what is wrong.
 
-    ``unasked`` is what the source has beside those.
+    ``unasked`` is what the source has beside those. The ``mapping`` is None where it is not sound.
     """
 
     name: str
@@ -45,6 +46,7 @@ class SourceCheck:
     answer: str = ""
     scopes: tuple[Scope, ...] = ()
     unasked: Mapping[str, int | None] = field(default_factory=dict)
+    mapping: Rules | None = None
     faults: tuple[SyncAgentError, ...] = ()
 
 
@@ -62,12 +64,24 @@ async def check_sources(settings: Settings, *, read: bool) -> tuple[SourceCheck,
     inventory = inventory.model_copy(update={"sources": hasty})
     kinds = [source.kind for source in inventory.sources] or ["files"]
     look = _read if read else _ask
-    return tuple(
-        [
-            await _looked_at(named, kind, look)
-            for named, kind in zip(sources_of(inventory), kinds, strict=True)
-        ]
-    )
+    checked = [
+        await _looked_at(named, kind, look)
+        for named, kind in zip(sources_of(inventory), kinds, strict=True)
+    ]
+    if inventory.owner is None:
+        _find_owners(checked)
+    return tuple(checked)
+
+
+def _find_owners(checked: list[SourceCheck]) -> None:
+    """Note it as a fault of a source that its mapping has not the owner of the first."""
+    for at, one in enumerate(checked):
+        others = [other.mapping for other in checked[:at] if other.mapping is not None]
+        if one.mapping is not None and others:
+            try:
+                one_owner([others[0], one.mapping])
+            except InputError as error:
+                checked[at] = replace(one, faults=(*one.faults, error))
 
 
 _Look = Callable[[NamedSource, str], Awaitable[SourceCheck]]
@@ -83,8 +97,9 @@ async def _looked_at(named: NamedSource, kind: str, look: _Look) -> SourceCheck:
 
 
 async def _ask(named: NamedSource, kind: str) -> SourceCheck:
-    await asyncio.to_thread(read_mapping, named.mapping)
-    return SourceCheck(named.name or ONLY_SOURCE, kind, await named.source.check())
+    mapping = await asyncio.to_thread(read_mapping, named.mapping)
+    answer = await named.source.check()
+    return SourceCheck(named.name or ONLY_SOURCE, kind, answer, mapping=mapping)
 
 
 async def _read(named: NamedSource, kind: str) -> SourceCheck:
@@ -110,5 +125,6 @@ async def _read(named: NamedSource, kind: str) -> SourceCheck:
             for stated in found.coverage
         ),
         unasked=found.unasked,
+        mapping=mapping,
         faults=tuple(faults),
     )

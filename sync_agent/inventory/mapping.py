@@ -101,7 +101,7 @@ def map_sources(readings: Sequence[Reading], registry: ModelRegistry) -> MappedG
     Raises:
         InputError: the mappings name different owners.
     """
-    owner = _one_owner(readings)
+    owner = one_owner([reading.mapping for reading in readings])
     by_scope = [_by_scope(reading) for reading in readings]
     makers = [DraftMaker(reading.mapping, registry) for reading in readings]
     for maker, records in zip(makers, by_scope, strict=True):
@@ -298,15 +298,20 @@ class _TwinMaker:
         self.diagnostics.append(RecordDiagnostic(place, message, remedy, element=element.id))
 
 
-def _one_owner(readings: Sequence[Reading]) -> Owner:
-    first = readings[0].mapping
+def one_owner(mappings: Sequence[Mapping]) -> Owner:
+    """Return the owner that the mappings of one inventory name.
+
+    Raises:
+        InputError: they name different ones.
+    """
+    first = mappings[0]
     owner = first.owner
-    for reading in readings[1:]:
-        if reading.mapping.owner != owner:
+    for mapping in mappings[1:]:
+        if mapping.owner != owner:
             marker = ".".join(owner.marker)
             raise InputError(
                 f"its owner and marker are not those of {first.place}",
-                place=reading.mapping.place,
+                place=mapping.place,
                 remedy=f'set owner = "{owner.name}" and marker = "{marker}" there, or'
                 " inventory.owner for all: the sources of one inventory have one owner",
             )

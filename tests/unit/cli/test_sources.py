@@ -39,6 +39,27 @@ def test_a_source_that_answers_says_what_it_is(
     assert f"1 files in {folder / 'export'}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("read", [(), ("--read",)])
+def test_mappings_of_different_owners_are_told_before_any_plan(
+    folder: Path, capsys: pytest.CaptureFixture[str], read: tuple[str, ...]
+) -> None:
+    (folder / "other.toml").write_text('owner = "others"\n' + MAPPING)
+    sources = [
+        {
+            "name": name,
+            "kind": "files",
+            "path": str(folder / "export"),
+            "mapping": str(folder / f"{name}.toml"),
+        }
+        for name in ("mapping", "other")
+    ]
+    flags = ["--set", f"inventory.sources={json.dumps(sources)}"]
+    assert run([*flags, "sources", *read]) == 1
+    said = capsys.readouterr().err
+    assert "other.toml: its owner and marker are not those of" in said
+    assert run([*flags, "--set", "inventory.owner=us", "sources", *read]) == 0
+
+
 def test_what_no_rule_takes_is_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "export" / "links.csv").write_text("id\nL1\n")
     (folder / "export" / "README.txt").write_text("no inventory")
