@@ -13,9 +13,10 @@ from dataclasses import dataclass, field, replace
 from sync_agent.agent.desired_graph import read_mapping
 from sync_agent.agent.inventory_sources import NamedSource, sources_of
 from sync_agent.errors import InputError, SyncAgentError
-from sync_agent.inventory.mapping import check_columns, one_owner
+from sync_agent.inventory.mapping import check_columns
 from sync_agent.inventory.record import Coverage
 from sync_agent.inventory.rules import Mapping as Rules
+from sync_agent.inventory.rules import one_owner
 from sync_agent.settings.settings import Settings
 
 PATIENCE_S = 5.0

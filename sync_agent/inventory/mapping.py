@@ -17,7 +17,6 @@ from itertools import repeat
 from sync_agent.dtdl.elements import Relationship as RelationshipElement
 from sync_agent.dtdl.registry import ModelRegistry
 from sync_agent.dtdl.values import check_twin
-from sync_agent.errors import InputError
 from sync_agent.inventory.columns import ScopeRecords
 from sync_agent.inventory.desired import DesiredGraph, Ownership
 from sync_agent.inventory.drafts import Batch, Draft, DraftMaker
@@ -35,7 +34,7 @@ from sync_agent.inventory.record import (
     complete_scopes,
 )
 from sync_agent.inventory.rule_check import check_columns, placeholder_faults
-from sync_agent.inventory.rules import Mapping
+from sync_agent.inventory.rules import Mapping, one_owner
 from sync_agent.inventory.rules_file import parse_mapping
 from sync_agent.twins.twin import Document, JsonValue, Twin
 
@@ -296,26 +295,6 @@ class _TwinMaker:
         self.held.add(element.id)
         place = element.places[0]
         self.diagnostics.append(RecordDiagnostic(place, message, remedy, element=element.id))
-
-
-def one_owner(mappings: Sequence[Mapping]) -> Owner:
-    """Return the owner that the mappings of one inventory name.
-
-    Raises:
-        InputError: they name different ones.
-    """
-    first = mappings[0]
-    owner = first.owner
-    for mapping in mappings[1:]:
-        if mapping.owner != owner:
-            marker = ".".join(owner.marker)
-            raise InputError(
-                f"its owner and marker are not those of {first.place}",
-                place=mapping.place,
-                remedy=f'set owner = "{owner.name}" and marker = "{marker}" there, or'
-                " inventory.owner for all: the sources of one inventory have one owner",
-            )
-    return owner
 
 
 def _by_scope(reading: Reading) -> dict[str, ScopeRecords]:

@@ -8,10 +8,11 @@ mapping is written down is ``rules_file``'s matter, what it makes of records ``m
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as Attributes
 from dataclasses import dataclass, field
 
+from sync_agent.errors import InputError
 from sync_agent.inventory.desired import Ownership
 from sync_agent.inventory.owner import Owner
 from sync_agent.inventory.paths import Path
@@ -181,6 +182,26 @@ class Mapping:
                 for column in template.columns if template else ():
                     yield edge.scope, column, f"{edge.key}.{name}"
             yield from _columns(edge)
+
+
+def one_owner(mappings: Sequence[Mapping]) -> Owner:
+    """Return the owner that the mappings of one inventory name.
+
+    Raises:
+        InputError: they name different ones.
+    """
+    first = mappings[0]
+    owner = first.owner
+    for mapping in mappings[1:]:
+        if mapping.owner != owner:
+            marker = ".".join(owner.marker)
+            raise InputError(
+                f"its owner and marker are not those of {first.place}",
+                place=mapping.place,
+                remedy=f'set owner = "{owner.name}" and marker = "{marker}" there, or'
+                " inventory.owner for all: the sources of one inventory have one owner",
+            )
+    return owner
 
 
 def translated(table: Attributes[str, JsonValue], value: JsonValue) -> JsonValue:
