@@ -10,7 +10,7 @@ The list is read with ``offset`` and ``limit`` up to its ``X-Total-Count``, agai
 change, state change, delete. Without an address the events alone are the inventory. An event older
 than the last word on its resource changes nothing.
 
-Bounds: ``PAGES_MAX``, ``records_max`` resources, ``FILE_BYTES_MAX`` an event file.
+Bounds: ``PAGES_MAX``, ``records_max`` resources; those of events are in ``tmf639_event``.
 """
 
 from __future__ import annotations
@@ -35,22 +35,15 @@ from sync_agent.sources.event_files import event_files
 from sync_agent.sources.event_log import EventLog, place_of, remedy_for
 from sync_agent.sources.http_client import HttpClient
 from sync_agent.sources.pages import Pages, ShiftedError
-from sync_agent.sources.text_file import text_fault
-from sync_agent.twins.time import parse_time_ms
+from sync_agent.sources.tmf639_event import Item, Timed, documents_of, events_of, read_event
 
 PAGES_MAX = 100_000
 ENDINGS = (".json", ".ndjson", ".jsonl")
-FILE_BYTES_MAX = 67_108_864
 SCOPES = ("resources", "relationships", "places", "supporting")
 
 _REMEDY = "correct the event, or take it out; docs/sources/tmf639.md shows the form"
 _NEXT_LIST = "correct its sender; the next full reading of the list makes it good"
-_BOM = b"\xef\xbb\xbf"
 _TYPES = ("PhysicalResource", "LogicalResource", "ResourceFunction")
-_EVENTS = ("create", "attributevaluechange", "statechange", "delete")
-
-Item = dict[str, Any]
-_Timed = tuple[int, Mapping[str, Any], str]
 
 
 @dataclass(slots=True)
@@ -79,7 +72,7 @@ class ResourceSet:
         Raises:
             ValueError: it is no event of a resource.
         """
-        verb, item, at_ms = _read_event(event)
+        verb, item, at_ms = read_event(event)
         id_ = item["id"]
         known = self.known.get(id_)
         if at_ms < max(known.said_ms if known else -1, self.deleted_ms.get(id_, -1)):
@@ -219,15 +212,15 @@ class Tmf639Source:
 
     def _take_files(self, folder: Path) -> None:
         """Apply the events of all files."""
-        read: list[_Timed] = []
+        read: list[Timed] = []
 
         def unusable(place: str, what: str) -> None:
             self._file_faults.append(RecordDiagnostic(place, what, _REMEDY))
 
         for path in event_files(folder, ENDINGS):
             try:
-                for place, data in _documents_of(path):
-                    read += _events_of(data, place, unusable)
+                for place, data in documents_of(path):
+                    read += events_of(data, place, unusable)
             except OSError as error:
                 unusable(path.name, f"cannot be read: {error.strerror}")
             except ValueError as error:
@@ -236,17 +229,17 @@ class Tmf639Source:
 
     def _take_events(self, events: Sequence[Event]) -> None:
         """Apply the events of a hub, whichever partition they came through."""
-        read: list[_Timed] = []
+        read: list[Timed] = []
         for event in events:
             remedy = _NEXT_LIST if self._client is not None else remedy_for(event, mends=False)
 
             def unusable(place: str, what: str, remedy: str = remedy) -> None:
                 self._event_faults.add(RecordDiagnostic(place, what, remedy))
 
-            read += _events_of(event.body, place_of(event), unusable)
+            read += events_of(event.body, place_of(event), unusable)
         self._apply(read)
 
-    def _apply(self, read: list[_Timed]) -> None:
+    def _apply(self, read: list[Timed]) -> None:
         """Apply events in order of their time, those of one moment as they came."""
         for _, event, place in sorted(read, key=itemgetter(0)):
             self._resources.apply(event, place)
@@ -263,7 +256,7 @@ class Tmf639Source:
         return SourceRead(
             records=tuple(records),
             coverage=tuple(Coverage(s, not reason, reason) for s in dict.fromkeys(scopes)),
-            columns=dict.fromkeys(scopes, ()),
+            columns=_columns(records, scopes),
             diagnostics=tuple(faults),
             digest=_digest(self._resources.known),
             open_kinds=frozenset(scopes),
@@ -298,6 +291,17 @@ def _records(known: _Known, scopes: Sequence[str]) -> Iterator[Record]:
                 yield Record(scope, f"{id_}/{number}", Nested(own), place)
 
 
+def _columns(records: Sequence[Record], scopes: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the columns of each scope as rules name them, those of a characteristic each."""
+    found: dict[str, dict[str, None]] = {scope: {} for scope in scopes}
+    for record in records:
+        of_kind = found[record.kind]
+        of_kind.update(dict.fromkeys(record.attributes))
+        for name in record.attributes.get("characteristic") or ():
+            of_kind[f"characteristic.{name}"] = None
+    return {scope: tuple(names) for scope, names in found.items()}
+
+
 def _parts(item: Mapping[str, Any], name: str) -> Iterator[dict[str, Any]]:
     """Yield the objects of a list; version 4 has a single place instead of a list of them."""
     parts = item.get(name)
@@ -327,62 +331,6 @@ def _page(body: Any, url: str) -> list[Item]:
 def _total(headers: Mapping[str, str]) -> int | None:
     text = headers.get("x-total-count", "")
     return int(text) if text.isdecimal() else None
-
-
-def _read_event(event: Mapping[str, Any]) -> tuple[str, Item, int]:
-    """Return verb, resource and time of an event.
-
-    Raises:
-        ValueError: it is no event of a resource.
-    """
-    kind = str(event.get("eventType") if isinstance(event, dict) else "")
-    verb = kind.lower().removeprefix("resource").removesuffix("event")
-    if verb not in _EVENTS:
-        raise ValueError(f"its eventType {kind!r} is none of a resource inventory")
-    inner = event.get("event")
-    item = inner.get("resource") if isinstance(inner, dict) else None
-    if not isinstance(item, dict) or not isinstance(item.get("id"), str):
-        raise ValueError(f"{kind} has no resource with an id")
-    at = event.get("eventTime")
-    if not isinstance(at, str):
-        raise ValueError(f"{kind} of {item['id']} has no eventTime")
-    return verb, item, parse_time_ms(at)
-
-
-def _documents_of(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield the documents of a file with their places: all of it, or each line.
-
-    Raises:
-        OSError: it cannot be read.
-        ValueError: it is too large.
-    """
-    with path.open("rb") as file:
-        data = file.read(FILE_BYTES_MAX + 1)
-    if len(data) > FILE_BYTES_MAX:
-        raise ValueError(f"is larger than {FILE_BYTES_MAX:,} bytes")
-    data = data.removeprefix(_BOM)
-    if path.suffix == ".json":
-        yield path.name, data
-        return
-    for number, line in enumerate(data.split(b"\n"), 1):
-        if line.strip():
-            yield f"{path.name}:{number}", line
-
-
-def _events_of(data: bytes, place: str, unusable: Callable[[str, str], None]) -> Iterator[_Timed]:
-    """Yield the events of a document, one or an array, with their times; tell which are none."""
-    try:
-        document = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        unusable(place, text_fault(data) or f"is no JSON: {error}")
-        return
-    many = isinstance(document, list)
-    for number, event in enumerate(document if many else [document]):
-        at = f"{place}[{number}]" if many else place
-        try:
-            yield _read_event(event)[2], event, at
-        except ValueError as error:
-            unusable(at, f"is no event: {error}")
 
 
 def _digest(known: Mapping[str, _Known]) -> str:

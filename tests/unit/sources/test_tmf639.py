@@ -107,6 +107,8 @@ async def test_what_stands_inside_a_resource_is_a_record_of_its_own() -> None:
     by_kind = {record.kind: record.attributes for record in found.records[::-1]}
     assert by_kind["resources"]["characteristic.swVersion"] == "7.9.2"
     assert by_kind["resources"]["$externalIds"] == ["x9"]
+    assert "characteristic.swVersion" in found.columns["resources"]
+    assert found.columns["relationships"] == ("relationshipType", "resource", "$resource")
     assert by_kind["relationships"]["resource.id"] == "p1"
     assert by_kind["relationships"]["$resource"] == "r1"
     assert by_kind["places"]["place.id"] == "S1"
