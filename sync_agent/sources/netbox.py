@@ -60,6 +60,7 @@ ENDPOINTS: Mapping[str, str] = MappingProxyType(
 )
 """The lists that have a short name here, each with its path below ``/api``."""
 
+_WITHOUT_API = "set url to NetBox's address without /api"
 _NAMES = MappingProxyType({path: name for name, path in ENDPOINTS.items()})
 _PATH = re.compile(r"(plugins/)?[a-z0-9_-]+/[a-z0-9_-]+")
 
@@ -120,12 +121,15 @@ class NetBoxSource:
         Raises:
             ServiceError: it does not answer, or refuses us.
         """
-        answer = await self._client.get("api/status/")
+        try:
+            answer = await self._client.get("api/status/")
+        except NotFoundError as error:
+            raise NotFoundError(error.message, status=error.status, remedy=_WITHOUT_API) from None
         version = answer.body.get("netbox-version") if isinstance(answer.body, dict) else None
         if not isinstance(version, str):
             raise ServiceError(
                 f"{self._client.url} is no NetBox: its status has no netbox-version",
-                remedy="set url to NetBox's address without /api",
+                remedy=_WITHOUT_API,
             )
         return f"NetBox {version} at {self._client.url}"
 
@@ -242,7 +246,7 @@ class NetBoxSource:
                 results, count = _results(body, path), _count(body)
                 items = pages.turn(results, count, id_of, path)
             except NotFoundError as error:
-                remedy = "check url; this NetBox may not have the list, or lack its plugin"
+                remedy = f"{_WITHOUT_API}; or this NetBox lacks the list or its plugin"
                 listed.fault = NotFoundError(error.message, status=error.status, remedy=remedy)
                 return listed
             except ServiceError as error:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from sync_agent.errors import InputError, UnauthorizedError
+from sync_agent.errors import InputError, NotFoundError, UnauthorizedError
 from sync_agent.inventory.mapping import map_records, parse_mapping
 from sync_agent.inventory.record import SourceRead, complete_scopes
 from sync_agent.settings.shipped import shipped_default
@@ -263,7 +263,17 @@ async def test_a_list_this_netbox_does_not_have_is_not_whole() -> None:
     (fault,) = result.diagnostics
     assert fault.place.endswith("/api/vpn/nothing/")
     assert "is not there (404)" in fault.message
-    assert "this NetBox may not have the list" in fault.remedy
+    assert "this NetBox lacks the list" in fault.remedy
+
+
+async def test_an_address_with_the_path_of_the_interface_is_told() -> None:
+    async with serving(InventoryServer()) as server:
+        server.url += "/api"
+        source = source_of(server)
+        with pytest.raises(NotFoundError) as caught:
+            await source.check()
+        await source.close()
+    assert caught.value.remedy == "set url to NetBox's address without /api"
 
 
 async def test_a_second_reading_asks_only_for_what_changed() -> None:
