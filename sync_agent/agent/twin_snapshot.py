@@ -39,6 +39,7 @@ from sync_agent.reconcile.part import Touched
 from sync_agent.reconcile.plan import managed_by
 from sync_agent.runs.observe import (
     count,
+    in_the_way,
     observe,
     read_elements,
     relationships_at,
@@ -207,9 +208,8 @@ class TwinSnapshot:
             else:
                 self._remove_twin(id_)
         new = desired.twins.keys() - self.graph.twin_ids
-        if new and await count(reader, "digitaltwins") > self.graph.twin_count:
-            for twin in await twins_named(reader, new):
-                self._put_twin(twin)
+        for twin in await in_the_way(reader, new, self.graph):
+            self._put_twin(twin)
 
     async def _read_around_going(self, reader: TwinReader, desired: DesiredGraph) -> None:
         """Read the relationships, others' included, at twins the inventory does not want."""

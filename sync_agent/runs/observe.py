@@ -26,6 +26,8 @@ from sync_agent.twins.twin import Document
 IDS_PER_QUERY = 50
 TEXT_CHARS_MAX = 8_000
 QUERIES_AT_ONCE = 8
+TWINS_PER_ID = 2
+"""A page of a query has about twice as many twins as a query may name."""
 POINT_READS_MAX = 5_000
 
 
@@ -56,12 +58,32 @@ async def observe(reader: TwinReader, desired: DesiredGraph) -> TwinGraph:
         if twin["$dtId"] not in desired.twins and twin["$dtId"] not in desired.held
     ]
     new = [id_ for id_ in desired.twins if graph.twin(id_) is None]
-    if new and await count(reader, "digitaltwins") > graph.twin_count:
-        for twin in await twins_named(reader, new):
-            graph.put_twin(twin)
+    for twin in await in_the_way(reader, new, graph):
+        graph.put_twin(twin)
     for edge in await relationships_at(reader, doomed):
         graph.put_relationship(edge)
     return graph
+
+
+async def in_the_way(reader: TwinReader, new: Collection[str], known: TwinGraph) -> list[Document]:
+    """Return the twins there are of ids that are new to us; ``known`` has all of ours.
+
+    Of many ids there would be a query for each fifty, so where there are not many more twins than
+    that, all of them are looked through instead.
+
+    Raises:
+        ServiceError: they cannot be read.
+    """
+    if not new:
+        return []
+    there = await count(reader, "digitaltwins")
+    if there <= known.twin_count:
+        return []
+    if there > TWINS_PER_ID * len(new):
+        return await twins_named(reader, new)
+    wanted = set(new)
+    every = reader.query("SELECT * FROM digitaltwins")
+    return [twin async for twin in every if twin["$dtId"] in wanted]
 
 
 async def read_elements(

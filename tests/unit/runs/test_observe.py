@@ -45,11 +45,23 @@ async def test_twins_in_the_way_are_found_however_many_there_are() -> None:
     rows = [{**SITES[0], "id": f"{'long' * 30}{n:03}"} for n in range(300)]
     for row in rows:
         await service.put_twin(site(row["id"]))
+    for number in range(301):
+        await service.put_twin(site(f"X{number}"))
     desired = mapped(records(sites=rows, routers=[], links=[])).desired
     assert len(desired.twins) == 300
     graph = await observe(service, desired)
     assert graph.twin_count == 300
     assert max(map(len, service.asked)) <= TEXT_CHARS_MAX
+
+
+async def test_of_an_instance_with_few_twins_all_are_looked_through() -> None:
+    service = Counting()
+    rows = [{**SITES[0], "id": f"S{n}"} for n in range(1_000)]
+    for twin in (site("S7"), site("X")):
+        await service.put_twin(twin)
+    graph = await observe(service, mapped(records(sites=rows, routers=[], links=[])).desired)
+    assert [t["$dtId"] for t in graph.twins()] == ["S7"]
+    assert len(service.asked) == 4
 
 
 async def test_relationships_of_others_at_a_twin_that_is_to_go_are_read() -> None:
