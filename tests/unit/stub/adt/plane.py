@@ -74,6 +74,22 @@ MODELS: list[dict[str, Any]] = [
 ]
 
 
+TURNED: dict[str, Any] = {
+    "@id": "dtmi:t:Turned;1",
+    "@type": "Interface",
+    "@context": CONTEXT,
+    "contents": [
+        {"@type": "Component", "name": "address", "schema": "dtmi:t:Thermostat;1"},
+        {
+            "@type": "Property",
+            "name": "thermostat",
+            "schema": {"@type": "Object", "fields": [{"name": "setPoint", "schema": "double"}]},
+        },
+    ],
+}
+"""A room whose object is a component, and whose component is an object."""
+
+
 @dataclass(frozen=True)
 class Reply:
     """A response: status, headers with names in lower case, and the body as JSON."""

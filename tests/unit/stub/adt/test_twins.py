@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sync_agent.stub.adt.operation import API_VERSIONS
-from tests.unit.stub.adt.plane import MODELS, ROOM, Plane, twin
+from tests.unit.stub.adt.plane import MODELS, ROOM, TURNED, Plane, twin
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z")
 
@@ -377,22 +377,6 @@ def test_a_patch_that_cannot_be_is_refused_in_the_service_s_words(
         " documentation https://aka.ms/adtv2twins."
     )
     assert plane.get("room1") == before
-
-
-TURNED = {
-    "@id": "dtmi:t:Turned;1",
-    "@type": "Interface",
-    "@context": MODELS[0]["@context"],
-    "contents": [
-        {"@type": "Component", "name": "address", "schema": "dtmi:t:Thermostat;1"},
-        {
-            "@type": "Property",
-            "name": "thermostat",
-            "schema": {"@type": "Object", "fields": [{"name": "setPoint", "schema": "double"}]},
-        },
-    ],
-}
-"""A room whose object is a component, and whose component is an object."""
 
 
 def test_what_a_new_model_has_as_something_else_has_the_metadata_of_that(plane: Plane) -> None:
