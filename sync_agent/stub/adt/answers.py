@@ -134,7 +134,7 @@ def model_referenced(ids: Sequence[str]) -> Refusal:
 
 
 def models_empty() -> Refusal:
-    """An upload holds no model."""
+    """An upload holds no model, or something that is none."""
     return bad_request(
         "Operation failed as models provided was empty or of a type that is not supported.. Check"
         " that your Model Array contains at least one item and it is of a supported type. See"

@@ -32,7 +32,8 @@ class ModelOperations:
 
     def create(self, body: Any) -> Answer:
         """Create models, all or none."""
-        if not isinstance(body, list) or not body:
+        is_array = isinstance(body, list) and bool(body)
+        if not is_array or not all(isinstance(model, dict) for model in body):
             raise answers.models_empty()
         if len(body) > MODELS_PER_CALL:
             raise bad_request(

@@ -115,7 +115,14 @@ def test_metadata_has_language_maps_and_a_time_with_its_offset(plane: Plane) -> 
             "ModelVersionNotSupported",
             "The version of DTDL used is not supported.",
         ),
-        ([5], 400, "DTDLParserError", f"{PARSER}a model must be a JSON object."),
+        ([5], 400, "InvalidArgument", "Operation failed as models provided was empty or of a type"),
+        (
+            [[]],
+            400,
+            "InvalidArgument",
+            "Operation failed as models provided was empty or of a type",
+        ),
+        ([MODELS], 400, "InvalidArgument", "Operation failed as models provided was empty"),
         ([interface("dtmi:t:A;1")] * 2, 400, "DTDLParserError", PARSER),
         (
             [interface("dtmi:t:A;1"), interface("dtmi:t:A;1", {**TEXT, "schema": "XXX"})],
