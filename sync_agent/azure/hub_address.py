@@ -13,6 +13,7 @@ from sync_agent.errors import (
     NotFoundError,
     ServiceError,
     SettingsError,
+    ThrottledError,
     UnauthorizedError,
     UnavailableError,
     UnreachableError,
@@ -93,6 +94,11 @@ def service_error(error: BaseException, address: HubAddress) -> ServiceError:
             f"there is no event hub or consumer group at {address.place}",
             status=404,
             remedy="check event_hub.name and event_hub.consumer_group",
+        )
+    if "server-busy" in condition:
+        return ThrottledError(
+            f"event hub {address.place} is throttled",
+            remedy="send less, or give its namespace more throughput units",
         )
     if any(sign in condition for sign in _TAKEN):
         return UnavailableError(

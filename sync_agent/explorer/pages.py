@@ -24,8 +24,9 @@ const instance = {instance};
 const state = document.getElementById("state");
 fetch("/api/proxy/models?api-version=2021-06-30-preview&includeModelDefinition=false")
   .then((answer) => answer.json().then((body) => {{
-    state.textContent = answer.ok ? `connected, ${{body.value.length}} models on the first page`
-      : `not connected: ${{body.error ? body.error.message : answer.status}}`;
+    if (!answer.ok) throw body.error ? body.error.message : answer.status;
+    const count = body.value.length + (body.nextLink ? " or more" : "");
+    state.textContent = `connected, ${{count}} ${{count === "1" ? "model" : "models"}}`;
   }}))
   .catch((error) => {{ state.textContent = `not connected: ${{error}}`; }});
 document.getElementById("open").addEventListener("click", () => {{
