@@ -27,7 +27,7 @@ async def every(
     interval_s: float, stop: asyncio.Event, work: Callable[[], Awaitable[object]], *, name: str
 ) -> None:
     """Await ``work`` now, and again ``interval_s`` seconds after each end, until ``stop``."""
-    failing = _Failing(name)
+    failing = Failing(name)
     while not stop.is_set():
         try:
             if not await unless_stopped(work(), stop):
@@ -63,7 +63,7 @@ async def unless_stopped(work: Awaitable[object], stop: asyncio.Event) -> bool:
         await asyncio.gather(doing, stopped, return_exceptions=True)
 
 
-class _Failing:
+class Failing:
     """What was said of the failures of one loop."""
 
     def __init__(self, name: str) -> None:

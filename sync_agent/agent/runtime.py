@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,12 +21,12 @@ from sync_agent.agent.directory import TwinDirectory
 from sync_agent.agent.flag_stage import FlagStage
 from sync_agent.agent.health_board import HealthBoard
 from sync_agent.agent.health_writer import HealthWriter
-from sync_agent.agent.loop import every, unless_stopped
+from sync_agent.agent.loop import Failing, every, unless_stopped
 from sync_agent.agent.state import StateStore
 from sync_agent.agent.telemetry_stage import TelemetryStage
 from sync_agent.dtdl.parse import parse_models
 from sync_agent.dtdl.registry import ModelRegistry
-from sync_agent.errors import SyncAgentError
+from sync_agent.errors import ServiceError, SyncAgentError
 from sync_agent.health.flag import FlagQuery
 from sync_agent.health.profile import Profile, Profiles
 from sync_agent.ports.events import Event, EventReceiver
@@ -35,6 +36,7 @@ from sync_agent.telemetry.binding import Binder, Binding
 DRAIN_MAX_S = 30.0
 STATUS_EVERY_S = 30.0
 MODELS_EVERY_S = 300.0
+RESUME_AFTER_S = 5.0
 
 _log = structlog.get_logger("sync_agent")
 
@@ -103,6 +105,8 @@ class Agent:
         self._clock = clock
         self._registry = ModelRegistry()
         self._idle_since: dict[str, float] = {}
+        self._receiving = Failing("telemetry")
+        self._has_received = False
         self._directory = TwinDirectory(twins, clock.monotonic)
         self._board = HealthBoard(self._profile_for)
         self._stage = TelemetryStage(
@@ -122,9 +126,8 @@ class Agent:
         """Work until ``stop`` is set, then drain.
 
         Raises:
-            SyncAgentError: the service or the hub cannot be reached for longer than retries last,
-            refuses
-                the credentials, or the state file cannot be written. Nothing is lost then.
+            SyncAgentError: the service or the hub cannot be reached at the start, refuses the
+                credentials, or the state file cannot be written. Nothing is lost then.
         """
         if not await unless_stopped(self._read_models(), stop):
             return
@@ -149,9 +152,19 @@ class Agent:
         await self._drain()
 
     async def _receive(self, receiver: EventReceiver, stop: asyncio.Event) -> None:
-        after = {p: at.sequence_number for p, at in self._state.positions().items()}
+        """Receive until the stop, and again after an outage, from the positions that are stored."""
         try:
-            await receiver.run(self._on_batch, after=after)
+            while not stop.is_set():
+                after = {p: at.sequence_number for p, at in self._state.positions().items()}
+                try:
+                    await receiver.run(self._on_batch, after=after)
+                except ServiceError as error:
+                    # What fails before it ever worked is a mistake to mend, no outage.
+                    if not (error.retryable and self._has_received):
+                        raise
+                    self._receiving.again(error)
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(stop.wait(), RESUME_AFTER_S)
         finally:
             stop.set()
 
@@ -161,9 +174,11 @@ class Agent:
 
     async def _on_batch(self, partition: str, events: Sequence[Event]) -> None:
         now = self._clock.monotonic()
+        self._has_received = True
         if events:
             self._idle_since.pop(partition, None)
             await self._stage.handle(partition, events)
+            self._receiving.over()
             return
         since = self._idle_since.setdefault(partition, now)
         if now - since >= self._pace.idle_close_s:

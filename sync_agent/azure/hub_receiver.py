@@ -112,6 +112,7 @@ class HubReceiver:
         self._client = self._new_client()
         self._ended = asyncio.Event()
         self._failure: Exception | None = None
+        self._has_run = False
         self._handled: dict[str, int] = {}
         self._delivered_s: dict[str, float] = {}
         self._busy: set[str] = set()
@@ -146,13 +147,21 @@ class HubReceiver:
         return extents
 
     async def run(self, on_batch: BatchHandler, *, after: Mapping[str, int]) -> None:
-        """Deliver batches until ``close``; see ``ports.events.EventReceiver``.
+        """Deliver batches until ``close``; may be run again when it has ended with an error.
+
+        See ``ports.events.EventReceiver``.
 
         Raises:
             ServiceError: the hub stayed out of reach for ``retry_for_s`` or refuses the
             credentials.
             Exception: whatever a handler raised.
         """
+        if self._failure is not None:
+            self._failure = None
+            self._ended.clear()
+        if self._has_run:
+            self._client = self._new_client()
+        self._has_run = True
         try:
             partitions = await self.partitions()
             self._handled = {p: after.get(p, -1) for p in partitions}

@@ -72,7 +72,7 @@ class EventReceiver(Protocol):
         """Deliver batches, each partition from just behind its sequence number in ``after``.
 
         A partition missing from ``after`` starts at its first retained event. Runs until ``close``
-        or until a handler raises, which ends the run with that error.
+        or until a handler raises, which ends the run with that error; then it may be run again.
         """
         ...
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -120,14 +120,10 @@ class Place:
         assert twin is not None
         return twin
 
+    def seed(self) -> None:
+        """Put the models and one link there."""
 
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with running_stub(StubOptions(hubs=(HubOptions(HUB, 2),))) as stub:
-        place = Place(stub, tmp_path)
-        place.write()
-
-        async def seed(store: AzureTwinStore) -> None:
+        async def work(store: AzureTwinStore) -> None:
             models = [
                 MODELS[0],
                 {
@@ -153,7 +149,15 @@ def place(tmp_path: Path) -> Iterator[Place]:
                 Twin("L1", LINK, {"nominalRslDbm": -40.0, "health": {"$metadata": {}}})
             )
 
-        place.with_twins(seed)
+        self.with_twins(work)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    with running_stub(StubOptions(hubs=(HubOptions(HUB, 2),))) as stub:
+        place = Place(stub, tmp_path)
+        place.write()
+        place.seed()
         yield place
 
 
@@ -299,19 +303,34 @@ def test_a_wrong_adt_token_is_refused_with_the_role_to_give(tmp_path: Path) -> N
     assert "the-wrong-one" not in errors
 
 
-def test_a_hub_that_goes_away_ends_the_agent_with_a_message_and_loses_nothing(
-    tmp_path: Path,
-) -> None:
-    with running_stub(StubOptions(hubs=(HubOptions(HUB, 1),))) as stub:
+@pytest.mark.slow
+def test_an_outage_longer_than_retries_is_waited_out_and_nothing_is_lost(tmp_path: Path) -> None:
+    options = StubOptions(hubs=(HubOptions(HUB, 1),), data_dir=tmp_path / "stub")
+    with running_stub(options) as stub:
         place = Place(stub, tmp_path)
         place.write()
+        place.seed()
         agent = place.start()
-        until((place.folder / "state.db").exists, agent)
-        time.sleep(1.0)
-    code, errors = ended(agent)
-    assert code == 1
-    assert "cannot be reached" in errors
-    assert "Traceback" not in errors
+        place.send(row(0, -40.0))
+        until(lambda: place.tally().rows == 1, agent)
+        hub_port = int(stub.event_hub_connection_string.partition(";")[0].rpartition(":")[2])
+        adt_port = int(stub.adt_url.rpartition(":")[2])
+    assert agent.stderr is not None
+    said = ""
+    while "telemetry failed" not in said:
+        said = agent.stderr.readline()
+        assert said, "the agent ended"
+    options = replace(options, adt_port=adt_port, event_hub_port=hub_port)
+    with running_stub(options) as place.stub:
+        place.send(row(1, -41.0))
+        until(lambda: place.tally().rows == 2, agent)
+        assert place.twin().properties["rslDbm"] == -41.0
+        agent.send_signal(signal.SIGTERM)
+        code, errors = ended(agent)
+    assert code == 0
+    assert "cannot be reached" in said
+    assert "telemetry failed" not in errors  # it is said once
+    assert "telemetry recovered" in errors
 
 
 def test_two_agents_on_one_state_file_are_told_apart(place: Place) -> None:
