@@ -132,10 +132,12 @@ def _over(
             f"{setting}_count={count}",
             deleting,
         )
-    share = 100 * count / there if there else 100.0
+    # Twins that get another model, as placeholders do, may be more than there are of it now.
+    share = 100 * count / there if there > count else 100.0
     if count and share > most_percent:
+        share_of = f"of {there} managed {what}" if there >= count else f"{what}, {there} managed,"
         yield Refusal(
-            f"the plan would {verb} {count} of {there} managed {what}"
+            f"the plan would {verb} {count} {share_of}"
             f" ({share:.1f} %), more than the {most_percent:g} % allowed",
             f"{setting}_percent=100",
             deleting,

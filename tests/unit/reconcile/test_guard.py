@@ -91,6 +91,18 @@ def test_changes_and_kinds_have_limits_of_their_own(
     assert raised.value.remedy.endswith(remedy)
 
 
+def test_a_share_of_all_allows_more_twins_of_a_model_than_there_were_before() -> None:
+    """As placeholders are, when their records come: then they have another model."""
+    changes = tuple(
+        Change(Action.UPDATE, twin=Twin(f"U{n}", "dtmi:u;1"), edits=(Edit(("a",), 1, 2),))
+        for n in range(5)
+    )
+    plan = Plan(Owner("inventory"), changes, managed=100, records=9, managed_of={"dtmi:u;1": 2})
+    guarded(plan, LIMITS)
+    with pytest.raises(GuardError, match=r"change or delete 5 dtmi:u;1, 2 managed, \(100.0 %\)"):
+        guarded(plan, replace(LIMITS, kind_max_change_percent=99))
+
+
 def test_too_many_deletions_are_left_out_and_the_rest_is_done_if_asked_for() -> None:
     limits = replace(LIMITS, skip_deletes=True)
     plan = guarded(mixed(6, 36), limits)
