@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,7 +121,8 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
             if task is not None:
                 task.cancel()
 
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
+        if threading.current_thread() is threading.main_thread():  # the only one with signals
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
         return await work
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
