@@ -320,18 +320,14 @@ class HubReceiver:
 
 
 def _received(partition: str, event: EventData) -> Event:
-    enqueued = event.enqueued_time
     return Event(
         partition=partition,
         sequence_number=event.sequence_number or 0,
-        offset=str(event.offset or ""),
-        enqueued_ms=0 if enqueued is None else int(enqueued.timestamp() * 1000),
         body=_body(event),
         properties={
             _text(name): _text(value) if isinstance(value, bytes) else value
             for name, value in (event.properties or {}).items()
         },
-        content_type=event.content_type or "",
     )
 
 

@@ -15,17 +15,13 @@ from typing import Protocol
 class Event:
     """One event as received: where it stood and what it carried.
 
-    ``enqueued_ms`` is the broker's receive time in epoch milliseconds, ``properties`` the
-    application properties with text keys.
+    ``properties`` are the application properties with text keys.
     """
 
     partition: str
     sequence_number: int
-    offset: str
-    enqueued_ms: int
     body: bytes
     properties: Mapping[str, object] = field(default_factory=dict)
-    content_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)

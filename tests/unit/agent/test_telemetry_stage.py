@@ -118,7 +118,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def event(number: int, *samples: dict[str, Any], body: bytes | None = None) -> Event:
-    return Event("0", number, str(number), 0, body or json.dumps(list(samples)).encode())
+    return Event("0", number, body or json.dumps(list(samples)).encode())
 
 
 def sample(minute: int, value: object, element: str = "L1") -> dict[str, Any]:

@@ -39,7 +39,7 @@ class _Receiver:
                 return
             body = self._hub.events[number - self._hub.first]
             self._hub.delivered += 1
-            await on_batch("0", [Event("0", number, str(number), 0, body)])
+            await on_batch("0", [Event("0", number, body)])
         await self._ended.wait()
 
     async def close(self) -> None:

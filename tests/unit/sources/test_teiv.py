@@ -266,7 +266,7 @@ async def test_times_are_compared_and_not_their_spelling(tmp_path: Path) -> None
 async def test_partitions_are_taken_in_order_of_time_and_each_as_it_stands() -> None:
     def sent(partition: str, number: int, verb: str, time: str) -> Event:
         body = json.dumps(event(verb, time, entities=[{CELL: [cell(1)]}])).encode()
-        return Event(partition, number, str(number), 0, body)
+        return Event(partition, number, body)
 
     class Log(EventLog):
         async def read(self) -> list[Event]:
