@@ -160,8 +160,9 @@ class AdtApp:
         """Return the answer to a request that may not pass."""
         token = self._options.token
         if token is not None and not (request.proxied and self._options.open_proxy):
-            given = request.headers.get(b"authorization", b"")
-            if not hmac.compare_digest(given, f"Bearer {token}".encode()):
+            scheme, _, given = request.headers.get(b"authorization", b"").partition(b" ")
+            is_known = hmac.compare_digest(given, token.encode())
+            if scheme.lower() != b"bearer" or not is_known:  # RFC 9110: the scheme in any case
                 return unauthorized()
         elif is_foreign(request.header(b"host") or "localhost", request.header(b"origin")):
             raise Refusal(

@@ -301,8 +301,9 @@ def test_with_a_token_the_gateway_answers_whoever_lacks_it(guarded: Plane, given
     assert "traceresponse" not in reply.headers
 
 
-def test_whoever_has_the_token_is_answered_by_any_name(guarded: Plane) -> None:
-    given = {"Authorization": "Bearer s3cret", "Host": "twins.example", "Origin": "http://x"}
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
+def test_whoever_has_the_token_is_answered_by_any_name(guarded: Plane, scheme: str) -> None:
+    given = {"Authorization": f"{scheme} s3cret", "Host": "twins.example", "Origin": "http://x"}
     assert guarded.ask("GET", "/models", headers=given).status == 200
 
 
