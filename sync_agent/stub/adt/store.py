@@ -2,8 +2,8 @@
 
 Every write is one transaction. In WAL mode with ``synchronous=NORMAL`` every answered write
 survives the death of the process, and the file stays whole through a power cut, which may lose the
-last moments. The file is opened exclusively: a second process is refused. Documents are kept as
-JSONB, ids, models and ends in indexed columns, so that queries run in the engine.
+last moments. Documents are kept as JSONB, ids, models and ends in indexed columns, so that queries
+run in the engine; ``store_file`` has the tables.
 
 One connection, used by one thread at a time; whoever shares it between threads takes turns.
 """
@@ -22,38 +22,12 @@ import msgspec
 
 from sync_agent.dtdl.parse import parse_models
 from sync_agent.dtdl.registry import ModelRegistry
-from sync_agent.errors import StoreError
+from sync_agent.stub.adt.store_file import BROKEN, failure, open_store
 from sync_agent.twins.twin import Document
 
-SCHEMA_VERSION = 2
-"""Older files are brought up to it when they are opened."""
 WATCH_EVERY = 20_000
 """Steps of SQLite's machine between two looks at the clock: about a millisecond."""
 
-_SCHEMA = """
-CREATE TABLE models(
-    pk INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, document TEXT NOT NULL,
-    uploaded TEXT NOT NULL, decommissioned INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE twins(
-    pk INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, model TEXT NOT NULL, document BLOB NOT NULL);
-CREATE INDEX twins_model ON twins(model);
-CREATE TABLE relationships(
-    pk INTEGER PRIMARY KEY, source TEXT NOT NULL, id TEXT NOT NULL, name TEXT NOT NULL,
-    target TEXT NOT NULL, document BLOB NOT NULL, UNIQUE(source, id));
-CREATE INDEX relationships_source ON relationships(source, name);
-CREATE INDEX relationships_target ON relationships(target, name);
-"""
-_ROUTES_AND_JOBS = """
-CREATE TABLE event_routes(
-    pk INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, endpoint TEXT NOT NULL, filter TEXT NOT NULL);
-CREATE TABLE outbox(
-    pk INTEGER PRIMARY KEY AUTOINCREMENT, hub TEXT NOT NULL, twin TEXT NOT NULL,
-    properties BLOB NOT NULL, body BLOB NOT NULL);
-CREATE TABLE jobs(
-    pk INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, id TEXT NOT NULL,
-    document TEXT NOT NULL, UNIQUE(kind, id));
-"""
-_STEPS = (_SCHEMA, _ROUTES_AND_JOBS)
 # Steps from one model to the next in the index, which is quicker than reading all of it.
 _USED_MODELS = """
 WITH RECURSIVE used(model) AS (
@@ -64,18 +38,6 @@ WITH RECURSIVE used(model) AS (
 SELECT model FROM used WHERE model IS NOT NULL
 """
 _MODEL_COLUMNS = "SELECT pk, id, document, uploaded, decommissioned FROM models"
-# What SQLite raises when the file or the disk is to blame, not the statement.
-_BROKEN = (
-    apsw.BusyError,
-    apsw.CantOpenError,
-    apsw.CorruptError,
-    apsw.FullError,
-    apsw.IOError,
-    apsw.NoMemError,
-    apsw.NotADBError,
-    apsw.PermissionsError,
-    apsw.ReadOnlyError,
-)
 
 
 Write = tuple[str, tuple[Any, ...]]
@@ -108,20 +70,7 @@ class TwinDb:
         self._written: list[Write] = []
         self._is_writing = False
         self.follower: Callable[[Sequence[Write]], None] | None = None
-        try:
-            if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = apsw.Connection(str(path) if path else ":memory:")
-        except (apsw.Error, OSError) as error:
-            raise self._failure(error) from error
-        try:
-            self._prepare()
-        except apsw.Error as error:
-            self._db.close()
-            raise self._failure(error) from error
-        except BaseException:
-            self._db.close()
-            raise
+        self._db = open_store(path)
 
     def close(self) -> None:
         """Move the write-ahead log into the file and close it."""
@@ -157,9 +106,9 @@ class TwinDb:
                 raise
             finally:
                 self._is_writing = False
-        except _BROKEN as error:
+        except BROKEN as error:
             self._registry = None
-            raise self._failure(error) from error
+            raise failure(self._path, error) from error
         except BaseException:
             self._registry = None
             raise
@@ -174,7 +123,7 @@ class TwinDb:
             with other._db.backup("main", self._db, "main") as backup:
                 backup.step()
         except apsw.Error as error:
-            raise other._failure(error) from error
+            raise failure(other._path, error) from error
         other._registry = None
 
     def replay(self, writes: Sequence[Write]) -> None:
@@ -361,26 +310,6 @@ class TwinDb:
 
     # -- inside ---------------------------------------------------------------------------------
 
-    def _prepare(self) -> None:
-        # One statement a call: apsw stops behind the first that gives a row.
-        self._db.set_busy_timeout(0)
-        # Else SQLite prepares a statement anew whenever a value its plan could rest on is bound,
-        # which takes longer than most queries run; without ANALYZE no plan rests on any.
-        self._db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
-        self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        version = self._db.execute("PRAGMA user_version").get
-        if 0 <= version < SCHEMA_VERSION:
-            with self._db:
-                steps = "".join(_STEPS[version:])
-                self._db.execute(f"{steps} PRAGMA user_version={SCHEMA_VERSION}")
-        elif version != SCHEMA_VERSION:
-            raise StoreError(
-                f"{self._path} holds twins in format {version}, not {SCHEMA_VERSION}",
-                remedy="start with another --data-dir",
-            )
-
     def _note(self, method: str, *arguments: Any) -> None:
         if self.follower is not None:
             self._written.append((method, arguments))
@@ -388,8 +317,8 @@ class TwinDb:
     def _rows(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         try:
             return list(self._db.execute(sql, tuple(parameters)))
-        except _BROKEN as error:
-            raise self._failure(error) from error
+        except BROKEN as error:
+            raise failure(self._path, error) from error
 
     def _row(self, sql: str, parameters: Sequence[Any]) -> tuple[Any, ...] | None:
         return next(iter(self._rows(sql, parameters)), None)
@@ -397,16 +326,6 @@ class TwinDb:
     def _document(self, sql: str, parameters: Sequence[Any]) -> Document | None:
         row = self._row(sql, parameters)
         return None if row is None else msgspec.json.decode(row[0])
-
-    def _failure(self, error: Exception) -> StoreError:
-        match error:
-            case apsw.FullError():
-                remedy = "free space on its disk"
-            case apsw.BusyError():
-                remedy = "stop the other stub that uses it, or give this one another --data-dir"
-            case _:
-                remedy = "look at the folder and its disk, or give another --data-dir"
-        return StoreError(f"the stub's store {self._path}: {error}", remedy=remedy)
 
 
 def _model(row: tuple[Any, ...]) -> StoredModel:
