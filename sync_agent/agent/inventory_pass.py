@@ -50,15 +50,19 @@ class Inventory:
     read: Callable[[ModelRegistry], Awaitable[Desired]]
     reconciler: Reconciler
 
-    async def prepare(self, service: TwinService) -> Prepared:
-        """Read source and twins, and plan.
+    async def prepare(self, service: TwinService, begin: Say = silent) -> Prepared:
+        """Read source and twins, and plan; ``begin`` is told of each step.
 
         Raises:
             InputError: the mapping or the source cannot be used at all.
             ServiceError: models or twins cannot be read.
             StoreError: the journal cannot be written.
         """
-        desired = await self.read(await deployed_models(service))
+        begin("reading the models")
+        registry = await deployed_models(service)
+        begin("reading the inventory")
+        desired = await self.read(registry)
+        begin("reading the twins and comparing")
         return Prepared(await self.reconciler.plan(desired, service), desired)
 
     async def apply(

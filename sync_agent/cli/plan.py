@@ -11,7 +11,7 @@ import typer
 from sync_agent.cli import context, plan_view, reading
 from sync_agent.errors import EXIT_CHANGES_PENDING, EXIT_OK
 from sync_agent.report.output import Output, print_fields, print_line
-from sync_agent.report.progress import Progress
+from sync_agent.report.progress import Progress, Steps
 
 if TYPE_CHECKING:
     from sync_agent.agent.inventory_pass import Inventory, Prepared
@@ -53,8 +53,9 @@ async def _plan(
     from sync_agent.agent.inventory_pass import inventory_of
 
     inventory = inventory_of(settings, Progress("plan").note)
-    async with reading.reading(settings) as store:
-        prepared = await inventory.prepare(store)
+    with Steps("plan") as steps:
+        async with reading.reading(settings) as store:
+            prepared = await inventory.prepare(store, steps.begin)
     if prepared.diagnostics and not keep_going:
         raise plan_view.faults(prepared.diagnostics)
     plan_view.say_unused(prepared.diagnostics, Progress("plan").note)

@@ -10,7 +10,7 @@ import typer
 from sync_agent.cli import context, plan_view, reading
 from sync_agent.errors import EXIT_CHANGES_PENDING, EXIT_OK
 from sync_agent.report.output import Output, print_fields, print_line
-from sync_agent.report.progress import Progress
+from sync_agent.report.progress import Progress, Steps
 
 if TYPE_CHECKING:
     from sync_agent.agent.inventory_pass import Prepared
@@ -46,8 +46,9 @@ async def _sync(settings: Settings, *, yes: bool, keep_going: bool, output: Outp
 
     progress = Progress("sync", unit="changes")
     inventory = inventory_of(settings, progress.note)
-    async with reading.reading(settings) as store:
-        prepared = await inventory.prepare(store)
+    with Steps("sync") as steps:
+        async with reading.reading(settings) as store:
+            prepared = await inventory.prepare(store, steps.begin)
     if prepared.diagnostics and not keep_going:
         raise plan_view.faults(prepared.diagnostics)
     prepared, refusal = plan_view.judged(inventory.reconciler, prepared)

@@ -7,6 +7,7 @@ line and long work never floods a log.
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from collections.abc import Callable
@@ -109,6 +110,42 @@ class Progress:
         )
         self._task = self._bar.add_task(self._title, total=self._total)
         self._bar.start()
+
+
+class Steps:
+    """A context manager that says what long work is at, and nothing of short work.
+
+    A step is said once it has taken ``LINE_EVERY_S``, and again at twice the time. It lives on the
+    running event loop; the work may be in threads.
+    """
+
+    def __init__(self, title: str) -> None:
+        """Prepare; nothing is under way yet."""
+        self._title = printable(title)
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Say no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def begin(self, step: str) -> None:
+        """Go on to a step: "reading the twins", for one."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._wait(step, LINE_EVERY_S, LINE_EVERY_S)
+
+    def _wait(self, step: str, wait_s: float, so_far_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(wait_s, self._say, step, so_far_s)
+
+    def _say(self, step: str, so_far_s: float) -> None:
+        _write(f"{self._title}: {printable(step)}, {so_far_s:.0f} s so far")
+        self._wait(step, so_far_s, 2 * so_far_s)
 
 
 def amount(done: int, total: int | None, unit: str, elapsed_s: float) -> str:

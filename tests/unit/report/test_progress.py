@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import sys
 from io import StringIO
 
 import pytest
 
-from sync_agent.report.progress import LINE_EVERY_S, Progress, amount
+from sync_agent.report import progress as progress_module
+from sync_agent.report.progress import LINE_EVERY_S, Progress, Steps, amount
 
 
 class Clock:
@@ -98,3 +100,18 @@ def test_a_note_without_a_terminal_is_a_line(capsys: pytest.CaptureFixture[str])
 )
 def test_progress_in_words(done: int, total: int | None, elapsed_s: float, words: str) -> None:
     assert amount(done, total, "rows", elapsed_s) == words
+
+
+async def test_a_step_is_said_when_it_has_taken_long_and_again_at_twice_the_time(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress_module, "LINE_EVERY_S", 0.05)
+    with Steps("plan") as steps:
+        steps.begin("reading the models")
+        steps.begin("reading the twins")
+        await asyncio.sleep(0.15)
+    said = capsys.readouterr().err.splitlines()
+    assert said[:2] == ["plan: reading the twins, 0 s so far"] * 2
+    assert set(said) == set(said[:2])
+    await asyncio.sleep(0.25)
+    assert capsys.readouterr().err == ""
