@@ -30,7 +30,7 @@ import msgspec
 from sync_agent.dtdl.elements import Property, Relationship
 from sync_agent.dtdl.registry import ModelRegistry
 from sync_agent.errors import InputError
-from sync_agent.toml_file import read_toml
+from sync_agent.toml_file.reader import read_toml
 
 RULES_MAX = 1000
 REMEDY = "docs/dependencies.md shows the form of a rules file"

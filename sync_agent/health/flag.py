@@ -7,7 +7,7 @@ import msgspec
 from sync_agent.errors import InputError, QueryError
 from sync_agent.query.checks import check
 from sync_agent.query.parser import parse
-from sync_agent.toml_file import read_toml
+from sync_agent.toml_file.reader import read_toml
 
 
 class FlagQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -30,7 +30,7 @@ import msgspec
 from sync_agent.dtdl.registry import ModelRegistry
 from sync_agent.errors import InputError
 from sync_agent.health.kpi import Kpi
-from sync_agent.toml_file import read_toml
+from sync_agent.toml_file.reader import read_toml
 
 OF_MAX = 60
 KPIS_MAX = 32

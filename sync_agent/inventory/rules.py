@@ -17,7 +17,7 @@ from sync_agent.inventory.desired import Ownership
 from sync_agent.inventory.owner import Owner
 from sync_agent.inventory.paths import Path
 from sync_agent.inventory.template import Template
-from sync_agent.inventory.toml_lines import KeyLines
+from sync_agent.toml_file.key_lines import KeyLines
 from sync_agent.twins.twin import JsonValue
 
 ANYTHING = "*"

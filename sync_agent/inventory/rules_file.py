@@ -7,8 +7,6 @@ because a misspelt key that is ignored becomes a network that is silently wrong.
 from __future__ import annotations
 
 import difflib
-import re
-import tomllib
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -26,9 +24,8 @@ from sync_agent.inventory.rules import (
     TwinRule,
 )
 from sync_agent.inventory.template import Template
-from sync_agent.inventory.toml_lines import KeyLines, key_lines
-
-_AT_LINE = re.compile(r" \(at line (\d+), column \d+\)$")
+from sync_agent.toml_file.key_lines import KeyLines, key_lines
+from sync_agent.toml_file.reader import parse_toml
 
 RULES_MAX = 1_000
 OWNER_DEFAULT = "inventory"
@@ -41,7 +38,7 @@ def parse_mapping(text: str, *, place: str) -> Mapping:
     Raises:
         InputError: it is no TOML, or a key is unknown, missing or of the wrong kind.
     """
-    document = _document(text, place)
+    document = parse_toml(text, place=place, remedy=REMEDY)
     lines = key_lines(text)
     table = _Table(document, place, "", lines)
     name = table.text("owner", OWNER_DEFAULT)
@@ -63,21 +60,6 @@ def parse_mapping(text: str, *, place: str) -> Mapping:
         raise InputError("has no [[twin]]", place=place, remedy=REMEDY)
     _refuse_repeated(mapping)
     return mapping
-
-
-def _document(text: str, place: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        message = str(error)
-        found = _AT_LINE.search(message)
-        line = int(found[1]) if found else text.count("\n") + 1
-        reason = message[: found.start()] if found else message
-        raise InputError(
-            f"is not TOML: {reason}", place=f"{place}:{line}", remedy=REMEDY
-        ) from error
-    except RecursionError:
-        raise InputError("is nested too deeply", place=place, remedy=REMEDY) from None
 
 
 def _refuse_repeated(mapping: Mapping) -> None:

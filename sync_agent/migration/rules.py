@@ -33,7 +33,7 @@ import msgspec
 from sync_agent.dtdl.compatibility import Comparison, Difference, Verdict
 from sync_agent.dtdl.dtmi import is_dtmi
 from sync_agent.errors import InputError
-from sync_agent.toml_file import read_toml
+from sync_agent.toml_file.reader import read_toml
 from sync_agent.twins.twin import JsonValue
 
 REMEDY = "docs/model-lifecycle.md shows the form of a rules file"

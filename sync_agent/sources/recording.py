@@ -20,7 +20,7 @@ import msgspec
 
 from sync_agent.errors import InputError
 from sync_agent.telemetry.sample import Sample
-from sync_agent.toml_file import read_toml
+from sync_agent.toml_file.reader import read_toml
 from sync_agent.twins.time import parse_time_ms
 from sync_agent.twins.twin import JsonValue
 

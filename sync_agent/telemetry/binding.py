@@ -26,7 +26,7 @@ from sync_agent.dtdl.elements import Property
 from sync_agent.dtdl.registry import ModelRegistry
 from sync_agent.dtdl.values import check_value
 from sync_agent.telemetry.sample import Sample
-from sync_agent.toml_file import read_toml
+from sync_agent.toml_file.reader import read_toml
 from sync_agent.twins.twin import JsonValue
 
 

@@ -38,7 +38,6 @@ committed: the client cannot tell which. Deciding is pure: chance comes from the
 from __future__ import annotations
 
 import random
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -49,6 +48,7 @@ from sync_agent.errors import InputError
 from sync_agent.stub.adt.capacity import Capacity
 from sync_agent.stub.adt.operation import OPERATIONS, Operation, Quota
 from sync_agent.stub.adt.quotas import RateLimits
+from sync_agent.toml_file.reader import read_toml
 
 FAULTS_MAX = 100
 LAG_MAX_S = 10.0
@@ -109,11 +109,7 @@ class FaultProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Raises:
             InputError: it is no TOML, or makes no sense.
         """
-        try:
-            document = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise InputError(f"is not TOML: {error}", place=place, remedy=REMEDY) from error
-        return cls.of(document, place=place)
+        return _sound(read_toml(text, cls, place=place, remedy=REMEDY), place)
 
     @classmethod
     def of(cls, document: Any, *, place: str) -> FaultProfile:
@@ -126,9 +122,7 @@ class FaultProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             profile = msgspec.convert(document, cls)
         except msgspec.ValidationError as error:
             raise InputError(str(error), place=place, remedy=REMEDY) from error
-        for fault in _faults(profile):
-            raise InputError(fault, place=place, remedy=REMEDY)
-        return profile
+        return _sound(profile, place)
 
     def rate_limits(self) -> RateLimits:
         """Return the rate limits in force."""
@@ -176,6 +170,17 @@ class FaultSource:
             self.hits[number] = seen + 1
             return fault
         return None
+
+
+def _sound(profile: FaultProfile, place: str) -> FaultProfile:
+    """Return a profile that makes sense.
+
+    Raises:
+        InputError: it makes none.
+    """
+    for fault in _faults(profile):
+        raise InputError(fault, place=place, remedy=REMEDY)
+    return profile
 
 
 def _faults(profile: FaultProfile) -> list[str]:

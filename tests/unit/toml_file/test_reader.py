@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from sync_agent.errors import InputError
-from sync_agent.toml_file import read_toml
+from sync_agent.toml_file.reader import read_toml
 
 
 class Shelf(msgspec.Struct, forbid_unknown_fields=True):

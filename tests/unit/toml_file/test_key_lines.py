@@ -1,4 +1,4 @@
-from sync_agent.inventory.toml_lines import key_lines
+from sync_agent.toml_file.key_lines import key_lines
 
 TEXT = '''# a comment with = and [brackets]
 owner = "x"

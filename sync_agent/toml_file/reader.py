@@ -1,19 +1,19 @@
-"""Files in TOML that people write, read into a form, or refused with the line of what is wrong.
+"""Reading TOML into a form, or refusing it with the line of what is wrong.
 
 What makes sense beyond keys and types is said by whoever reads the form. The mapping of an
-inventory has more to say about each key and is read by ``inventory.rules_file``.
+inventory has more to say about each key and takes what the text says as it is.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from sync_agent.errors import InputError
-from sync_agent.inventory.toml_lines import key_lines
+from sync_agent.toml_file.key_lines import key_lines
 
 Form = TypeVar("Form")
 
@@ -29,15 +29,9 @@ def read_toml(text: str, form: type[Form], *, place: str, remedy: str) -> Form:
     Raises:
         InputError: it is no TOML, or has a key or a type that the form does not have.
     """
+    document = parse_toml(text, place=place, remedy=remedy)
     try:
-        return msgspec.convert(tomllib.loads(text), form)
-    except tomllib.TOMLDecodeError as error:
-        reason, line = _told(str(error), text)
-        raise InputError(
-            f"is not TOML: {reason}", place=f"{place}:{line}", remedy=remedy
-        ) from error
-    except RecursionError:
-        raise InputError("is nested too deeply", place=place, remedy=remedy) from None
+        return msgspec.convert(document, form)
     except msgspec.ValidationError as error:
         reason, key = _of_key(str(error))
         field = _FIELD.search(reason)
@@ -49,6 +43,23 @@ def read_toml(text: str, form: type[Form], *, place: str, remedy: str) -> Form:
             place=f"{place}:{line}" if line else place,
             remedy=remedy,
         ) from error
+
+
+def parse_toml(text: str, *, place: str, remedy: str) -> dict[str, Any]:
+    """Return what a text says; ``place`` is the file it is from.
+
+    Raises:
+        InputError: it is no TOML.
+    """
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        reason, line = _told(str(error), text)
+        raise InputError(
+            f"is not TOML: {reason}", place=f"{place}:{line}", remedy=remedy
+        ) from error
+    except RecursionError:
+        raise InputError("is nested too deeply", place=place, remedy=remedy) from None
 
 
 def _told(message: str, text: str) -> tuple[str, int]:
