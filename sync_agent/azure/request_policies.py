@@ -21,7 +21,7 @@ from azure.core.pipeline.policies import (
 
 from sync_agent.azure.identity import ADT_SCOPE, FixedTokenCredential
 
-NO_CONTENT = 204
+ERROR = 400
 
 
 def request_policies(
@@ -36,9 +36,10 @@ def request_policies(
 
 
 class _Basics(AsyncHTTPPolicy[Any, Any]):
-    """Says who asks and under which id, and reads the body of the answer.
+    """Says who asks and under which id, and reads the bodies of lists and errors.
 
-    Ids look like UUIDs, and count on from a random one: the service's logs name them.
+    All others the SDK reads a second time from the response, pages of queries too. Ids look like
+    UUIDs, and count on from a random one: the service's logs name them.
     """
 
     def __init__(self) -> None:
@@ -53,7 +54,7 @@ class _Basics(AsyncHTTPPolicy[Any, Any]):
         headers["User-Agent"] = self._user_agent
         headers["x-ms-client-request-id"] = f"{self._first}{next(self._numbers):012x}"
         response = await self.next.send(request)
-        if response.http_response.status_code != NO_CONTENT:
+        if request.http_request.method == "GET" or response.http_response.status_code >= ERROR:
             self._content.on_response(request, response)
         return response
 
