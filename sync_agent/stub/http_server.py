@@ -30,6 +30,12 @@ START_MAX_S = 10.0
 STOP_MAX_S = 3
 TICK_S = 0.1
 TICKS_A_DAY = 864_000
+UNREAD_MAX_S = 300.0
+"""How long nothing may be read of an answer that does not fit the sockets.
+
+Long, because the system asks for more only when a third of a socket's megabytes is read: at 30 KB/s
+that takes a minute, and a client may stand in a debugger.
+"""
 
 
 class HttpServer:
@@ -130,11 +136,10 @@ class _BoundedProtocol(HttpToolsProtocol):
     """Refuses what httptools would take in: a head that is too long, a request that takes too long.
 
     A request has REQUEST_MAX_S from its first byte to its last, a new connection as long to its
-    first byte, and an answer as long to be read on; then the connection ends, so that slow clients
-    hold none. While requests wait behind another no more are read, and beyond PIPELINED_MAX the
-    connection ends: so a client that does not read its answers makes the server hold little. A
-    request to speak something else (``Upgrade``, CONNECT) is answered as a request, and is the
-    connection's last.
+    first byte, and an answer UNREAD_MAX_S to be read on; then the connection ends, so that clients
+    that are gone hold none. While requests wait behind another no more are read, so a client that
+    does not read its answers makes the server hold little. A request to speak something else
+    (``Upgrade``, CONNECT) is answered as a request, and is the connection's last.
     """
 
     _head_bytes = 0
@@ -165,7 +170,7 @@ class _BoundedProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         self._unread_bytes = self.transport.get_write_buffer_size()
-        self._unread_watch = self.loop.call_later(REQUEST_MAX_S, self._look_at_unread)
+        self._unread_watch = self.loop.call_later(UNREAD_MAX_S, self._look_at_unread)
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -178,7 +183,7 @@ class _BoundedProtocol(HttpToolsProtocol):
             self.transport.abort()
             return
         self._unread_bytes = left
-        self._unread_watch = self.loop.call_later(REQUEST_MAX_S, self._look_at_unread)
+        self._unread_watch = self.loop.call_later(UNREAD_MAX_S, self._look_at_unread)
 
     def on_message_complete(self) -> None:
         self._due_s = None

@@ -99,7 +99,7 @@ async def test_requests_beyond_those_that_may_wait_end_the_connection() -> None:
 async def test_an_answer_nobody_reads_ends_its_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(http_server, "REQUEST_MAX_S", 0.1)
+    monkeypatch.setattr(http_server, "UNREAD_MAX_S", 0.1)
     size = 4_000_000
     async with client_of(Answering(size)) as client:
         await asyncio.get_running_loop().sock_sendall(client, REQUEST)
@@ -111,10 +111,23 @@ async def test_an_answer_nobody_reads_ends_its_connection(
 async def test_an_answer_that_is_read_slowly_is_sent_to_its_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(http_server, "REQUEST_MAX_S", 0.1)
+    monkeypatch.setattr(http_server, "UNREAD_MAX_S", 0.1)
     size = 2_000_000
     async with client_of(Answering(size)) as client:
         request = REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
         await asyncio.get_running_loop().sock_sendall(client, request)
         async with asyncio.timeout(10):
             assert await read_to_the_end(client, pause_s=0.02) > size
+
+
+async def test_a_client_that_reads_no_more_for_a_while_gets_its_answer_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http_server, "REQUEST_MAX_S", 0.1)
+    size = 2_000_000
+    async with client_of(Answering(size)) as client:
+        request = REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+        await asyncio.get_running_loop().sock_sendall(client, request)
+        await asyncio.sleep(0.5)
+        async with asyncio.timeout(5):
+            assert await read_to_the_end(client) > size
