@@ -24,7 +24,7 @@ BACKLOG = 512
 CONNECTIONS_MAX = 1_000
 HEAD_BYTES_MAX = 64 * 1024
 KEEP_ALIVE_S = 75
-PIPELINED_MAX = 1_000
+PARSED_BYTES = 16 * 1024
 REQUEST_MAX_S = 30.0
 START_MAX_S = 10.0
 STOP_MAX_S = 3
@@ -137,14 +137,15 @@ class _BoundedProtocol(HttpToolsProtocol):
 
     A request has REQUEST_MAX_S from its first byte to its last, a new connection as long to its
     first byte, and an answer UNREAD_MAX_S to be read on; then the connection ends, so that clients
-    that are gone hold none. While requests wait behind another no more are read, so a client that
-    does not read its answers makes the server hold little. A request to speak something else
+    that are gone hold none. While requests wait behind another no more are read or parsed, so a
+    client that does not read its answers makes the server hold little. A request to speak something else
     (``Upgrade``, CONNECT) is answered as a request, and is the connection's last.
     """
 
     _head_bytes = 0
     _due_s: float | None = None  # on the loop's clock, None while nothing has to come
     _watch: asyncio.TimerHandle | None = None
+    _unparsed = b""
     _unread_bytes = 0
     _unread_watch: asyncio.TimerHandle | None = None
 
@@ -162,10 +163,25 @@ class _BoundedProtocol(HttpToolsProtocol):
                 watch.cancel()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        if self._unparsed or len(data) > PARSED_BYTES:
+            self._unparsed += data
+            self._parse()
+        else:
+            super().data_received(data)
+
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self.pipeline and not self.transport.is_closing():
+        self._parse()
+        if (self.pipeline or self._unparsed) and not self.transport.is_closing():
             self.flow.pause_reading()  # uvicorn reads on with each answer, however many wait
+
+    def _parse(self) -> None:
+        """Parse piece by piece: each request takes more than its bytes, and one read has hundreds."""
+        while self._unparsed and not self.pipeline and not self.transport.is_closing():
+            piece = self._unparsed[:PARSED_BYTES]
+            self._unparsed = self._unparsed[PARSED_BYTES:]
+            super().data_received(piece)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -198,14 +214,14 @@ class _BoundedProtocol(HttpToolsProtocol):
         self._watch = None
         if self._due_s is None:
             return
-        if self.loop.time() >= self._due_s:
+        if self.flow.read_paused:  # what has to come waits for the server
+            self._wait()
+        elif self.loop.time() >= self._due_s:
             self.transport.abort()
         else:
             self._watch = self.loop.call_at(self._due_s, self._look)
 
     def on_message_begin(self) -> None:
-        if len(self.pipeline) >= PIPELINED_MAX:
-            raise ValueError("too many requests wait for their turn on one connection")
         self._head_bytes = 0
         super().on_message_begin()
         self._wait()

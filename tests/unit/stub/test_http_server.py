@@ -12,7 +12,7 @@ import pytest
 
 from sync_agent.stub import http_server
 from sync_agent.stub.adt.app import AdtApp
-from sync_agent.stub.http_server import PIPELINED_MAX, HttpServer, listen
+from sync_agent.stub.http_server import PARSED_BYTES, HttpServer, listen
 
 BUFFER = 64 * 1024
 """What the two sockets keep, so that a test sees what the server keeps."""
@@ -21,13 +21,18 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 class Answering:
-    """An application whose answers have a size; it counts them."""
+    """An application whose answers have a size; it counts them, and the requests that wait."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, *, delay_s: float = 0) -> None:
         self.body = b"x" * size
+        self.delay_s = delay_s
         self.answered = 0
+        self.waiting_most = 0
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(self.delay_s)
+        connection = receive.__self__.on_response.__self__
+        self.waiting_most = max(self.waiting_most, len(connection.pipeline))
         headers = [(b"content-length", str(len(self.body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": self.body})
@@ -87,13 +92,31 @@ async def test_a_client_that_asks_on_without_reading_waits_until_it_reads() -> N
                 await asyncio.get_running_loop().sock_recv(client, BUFFER)
 
 
-async def test_requests_beyond_those_that_may_wait_end_the_connection() -> None:
+async def test_any_number_of_requests_may_be_sent_ahead_and_few_of_them_are_held() -> None:
     app = Answering(10)
+    count = 5 * PARSED_BYTES // len(REQUEST)
     async with client_of(app) as client:
-        await asyncio.get_running_loop().sock_sendall(client, REQUEST * (PIPELINED_MAX + 100))
+        sending = asyncio.create_task(
+            asyncio.get_running_loop().sock_sendall(client, REQUEST * count)
+        )
         async with asyncio.timeout(5):
-            await read_to_the_end(client)
-        assert app.answered < PIPELINED_MAX
+            while app.answered < count:
+                await asyncio.get_running_loop().sock_recv(client, BUFFER)
+        await sending
+    assert app.waiting_most <= PARSED_BYTES // len(REQUEST) + 1
+
+
+async def test_a_request_that_waits_for_others_is_not_taken_for_a_slow_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http_server, "REQUEST_MAX_S", 0.1)
+    app = Answering(10, delay_s=0.3)
+    padded = REQUEST[:-2] + b"X-Padding: " + b"x" * (PARSED_BYTES // 2) + b"\r\n\r\n"
+    async with client_of(app) as client:
+        await asyncio.get_running_loop().sock_sendall(client, padded * 3)
+        async with asyncio.timeout(5):
+            while app.answered < 3:
+                assert await asyncio.get_running_loop().sock_recv(client, BUFFER)
 
 
 async def test_an_answer_nobody_reads_ends_its_connection(
