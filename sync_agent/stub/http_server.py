@@ -138,8 +138,8 @@ class _BoundedProtocol(HttpToolsProtocol):
     A request has REQUEST_MAX_S from its first byte to its last, a new connection as long to its
     first byte, and an answer UNREAD_MAX_S to be read on; then the connection ends, so that clients
     that are gone hold none. While requests wait behind another no more are read or parsed, so a
-    client that does not read its answers makes the server hold little. A request to speak something else
-    (``Upgrade``, CONNECT) is answered as a request, and is the connection's last.
+    client that does not read its answers makes the server hold little. A request to speak something
+    else (``Upgrade``, CONNECT) is answered as a request, and is the connection's last.
     """
 
     _head_bytes = 0
@@ -177,7 +177,7 @@ class _BoundedProtocol(HttpToolsProtocol):
             self.flow.pause_reading()  # uvicorn reads on with each answer, however many wait
 
     def _parse(self) -> None:
-        """Parse piece by piece: each request takes more than its bytes, and one read has hundreds."""
+        """Parse piece by piece: a request takes more than its bytes, and one read may hold many."""
         while self._unparsed and not self.pipeline and not self.transport.is_closing():
             piece = self._unparsed[:PARSED_BYTES]
             self._unparsed = self._unparsed[PARSED_BYTES:]
