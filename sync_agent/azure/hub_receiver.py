@@ -125,7 +125,8 @@ class HubReceiver:
             ServiceError: the hub cannot be reached, does not exist, or refuses the credentials.
         """
         try:
-            return [str(p) for p in await self._client.get_partition_ids()]
+            async with asyncio.timeout(PROBE_MAX_S):
+                return [str(p) for p in await self._client.get_partition_ids()]
         except Exception as error:
             raise service_error(error, self._address) from error
 
@@ -162,14 +163,17 @@ class HubReceiver:
         if self._has_run:
             self._client = self._new_client()
         self._has_run = True
+        asking = asyncio.create_task(self.partitions())
         try:
-            partitions = await self.partitions()
+            await self._ended_or(asking)
+            partitions = await asking if asking.done() else ()
             self._handled = {p: after.get(p, -1) for p in partitions}
             while not self._ended.is_set():
                 await self._session(on_batch)
                 if not self._ended.is_set():
                     self._client = self._new_client()
         finally:
+            asking.cancel()
             await self._close_client()
         if self._failure is not None:
             raise self._failure
@@ -217,22 +221,29 @@ class HubReceiver:
             )
         )
         watching = asyncio.create_task(self._watch())
-        ended = asyncio.create_task(self._ended.wait())
         workers = [asyncio.create_task(self._work(on_batch, *inbox)) for inbox in inboxes.items()]
         try:
-            await asyncio.wait({receiving, watching, ended}, return_when=asyncio.FIRST_COMPLETED)
+            await self._ended_or(receiving, watching)
         finally:
             for inbox in inboxes.values():
                 inbox.close()  # what waits there was not handled and is read again
             await asyncio.wait(workers, timeout=CLOSE_MAX_S)
             await self._close_client()
-            tasks = (receiving, watching, ended, *workers)
+            tasks = (receiving, watching, *workers)
             for task in tasks:
                 task.cancel()
             results = await asyncio.gather(*tasks, return_exceptions=True)
         for result in results:
             if isinstance(result, Exception):
                 self._fail(service_error(result, self._address))
+
+    async def _ended_or(self, *tasks: asyncio.Task[Any]) -> None:
+        """Wait for the end, or until one of some tasks is done."""
+        ended = asyncio.create_task(self._ended.wait())
+        try:
+            await asyncio.wait({ended, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ended.cancel()
 
     async def _work(self, on_batch: BatchHandler, partition: str, inbox: _Inbox) -> None:
         """Hand a partition's events over in batches; while one is worked on, the next gathers."""
@@ -280,9 +291,10 @@ class HubReceiver:
                 return
 
     async def _has_newer(self, partition: str) -> bool:
+        before = self._handled[partition]  # more may be handled while the hub is asked
         properties = await self._client.get_partition_properties(partition)
         last = int(properties["last_enqueued_sequence_number"])
-        if last < self._handled[partition]:
+        if last < before:
             _log.warning(
                 "event hub was made anew, it is read from its beginning", partition=partition
             )

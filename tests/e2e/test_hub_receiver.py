@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -170,6 +171,63 @@ async def test_a_hub_that_stays_away_ends_the_run_with_one_error() -> None:
     with pytest.raises(ServiceError, match="cannot be reached"):
         await asyncio.wait_for(asyncio.shield(task), 30)
     await working.__aexit__(None, None, None)
+
+
+# The SDK leaves the socket of a connection that never came about to the collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_a_hub_that_takes_connections_and_says_nothing_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hub_receiver, "PROBE_MAX_S", 0.3)
+    async with silent_hub() as receiver:
+        with pytest.raises(ServiceError, match="cannot be reached") as failure:
+            await asyncio.wait_for(receiver.run(_take_nothing, after={}), 5)
+        assert failure.value.retryable
+
+
+# The SDK leaves the socket of a connection that never came about to the collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_a_stop_does_not_wait_for_a_hub_that_says_nothing() -> None:
+    async with silent_hub() as receiver:
+        running = asyncio.create_task(receiver.run(_take_nothing, after={}))
+        await asyncio.sleep(0.1)
+        await receiver.close()
+        await asyncio.wait_for(running, 3)
+
+
+async def test_an_event_handled_while_the_hub_is_asked_makes_no_new_hub_of_it() -> None:
+    async with silent_hub() as receiver:
+        receiver._handled = {"0": 10}
+
+        class Asked:
+            """A hub that answers, but not before its next event is handled."""
+
+            async def get_partition_properties(self, _partition: str) -> dict[str, Any]:
+                receiver._handled["0"] = 11
+                return {"last_enqueued_sequence_number": 10, "is_empty": False}
+
+        receiver._client = Asked()  # type: ignore[assignment]
+        assert not await receiver._has_newer("0")
+        assert receiver._handled == {"0": 11}
+
+
+@asynccontextmanager
+async def silent_hub() -> AsyncIterator[HubReceiver]:
+    """Serve a port that takes connections and never answers; yield a receiver of it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        place = f"Endpoint=sb://127.0.0.1:{server.getsockname()[1]};UseDevelopmentEmulator=true"
+        yield HubReceiver(
+            HubAddress(f"{place};SharedAccessKeyName=k;SharedAccessKey=x;EntityPath={HUB}"),
+            consumer_group="$Default",
+            prefetch=300,
+            batch_max_events=10,
+            batch_max_wait_s=0.05,
+            retry_for_s=60.0,
+        )
+
+
+async def _take_nothing(_partition: str, _events: Sequence[Event]) -> None:
+    """Take a batch that never comes."""
 
 
 async def _ignore(_context: Any, _events: Any) -> None:
