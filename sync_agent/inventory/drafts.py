@@ -51,7 +51,8 @@ class Draft(msgspec.Struct, gc=False):
     """An element of one source; ``places`` are its records, ``said`` where later values are from.
 
     ``values`` are by dotted name; those that ``said`` does not list are from the first place.
-    ``rules`` are those whose records describe it, the first of them first.
+    ``rules`` are those whose records describe it, the first of them first. ``hints`` are those that
+    no other element of the source shares, once all were gathered.
     """
 
     id: str
@@ -61,6 +62,14 @@ class Draft(msgspec.Struct, gc=False):
     said: dict[str, str] | None = None
     observed: dict[str, JsonValue] | None = None
     aliases: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return what it is called, its id first, each name once."""
+        if not (self.aliases or self.hints):
+            return (self.id,)
+        return tuple(dict.fromkeys((self.id, *self.aliases, *self.hints)))
 
     @property
     def model(self) -> str:
@@ -136,7 +145,6 @@ class DraftMaker:
         self.batches: list[Batch] = []
         self.singles: dict[str, Draft] = {}
         self._in_batches: set[str] = set()
-        self._hints: dict[str, tuple[str, ...]] = {}
         self.held: set[str] = set()
         self.diagnostics = [fault for rule in self.rules for fault in rule.faults]
         self.gaps: dict[str, str] = {}
@@ -150,18 +158,13 @@ class DraftMaker:
         return self.singles
 
     def settle(self) -> None:
-        """Let hints be names, now that all elements are there that might share them."""
-        if not self._hints:
+        """Leave of the hints what names one element, now that all are there that might share it."""
+        if not any(compiled.rule.hints for compiled in self.rules):
             return
-        drafts = self.one_by_one()
-        claims = Counter(
-            name
-            for draft in drafts.values()
-            for name in {draft.id, *draft.aliases, *self._hints.get(draft.id, ())}
-        )
-        for id_, hints in self._hints.items():
-            alone = [name for name in hints if claims[name] == 1]
-            drafts[id_].aliases = tuple(dict.fromkeys((*drafts[id_].aliases, *alone)))
+        drafts = self.one_by_one().values()
+        claims = Counter(name for draft in drafts for name in draft.names)
+        for draft in drafts:
+            draft.hints = tuple(name for name in draft.hints if claims[name] == 1)
 
     def add(self, compiled: CompiledRule, records: ScopeRecords) -> None:
         """Gather what the records of a rule's scope say."""
@@ -279,11 +282,9 @@ class DraftMaker:
     def _name(self, draft: Draft, rule: TwinRule, record: Record) -> None:
         """Note what else a record calls its element."""
         if rule.aliases:
-            names = (*draft.aliases, *_names(rule.aliases, record))
-            draft.aliases = tuple(dict.fromkeys(names))
+            draft.aliases = (*draft.aliases, *_names(rule.aliases, record))
         if rule.hints:
-            hints = (*self._hints.get(draft.id, ()), *_names(rule.hints, record))
-            self._hints[draft.id] = tuple(dict.fromkeys(hints))
+            draft.hints = (*draft.hints, *_names(rule.hints, record))
 
     def _value(
         self, record: Record, id_: str, prop: PropertyRule, convert: Convert

@@ -7,7 +7,8 @@ joined so - by an alias that both claim, or by another source that takes them fo
 contradiction: it is reported with all places, and none of them is written or deleted.
 
 Under which id an element goes is known only if every source named before was read: until then an
-element that may have a name there is held.
+element that may have a name there is held. That a hint names one element is known only if its
+source was read: until then what it joins is held.
 """
 
 from __future__ import annotations
@@ -101,11 +102,13 @@ def merge(
 ) -> Merged:
     """Join the drafts of all sources, in their order.
 
-    ``unread`` tells of a source and a model whether scopes that make twins like it were not read
-    whole.
+    ``unread`` tells of a source and a model ("" for all) whether scopes that make twins like it
+    were not read whole.
     """
     merged = Merged(held={id_ for maker in makers for id_ in maker.held})
-    named = any(draft.aliases for maker in makers for draft in maker.singles.values())
+    named = any(
+        draft.aliases or draft.hints for maker in makers for draft in maker.singles.values()
+    )
     if len(makers) == 1 and not named:
         merged.batches = tuple(makers[0].batches)
         merged.elements.update(makers[0].singles)
@@ -116,7 +119,19 @@ def merge(
         first = group[0][0]
         if aliased and any(unread(n, group[0][1].model) for n in range(first)):
             merged.held.add(group[0][1].id)
+        if len(group) > 1 and _may_part(group, unread):
+            merged.held.update(draft.id for _, draft in group)
     return merged
+
+
+def _may_part(group: Sequence[tuple[int, Draft]], unread: Callable[[int, str], bool]) -> bool:
+    """Tell whether drafts are joined by a hint that the unread rest of its source may share."""
+    for number, draft in group:
+        if draft.hints and unread(number, ""):
+            others = {name for _, other in group if other is not draft for name in other.names}
+            if not others.isdisjoint(draft.hints):
+                return True
+    return False
 
 
 def _take(merged: Merged, group: list[tuple[int, Draft]], registry: ModelRegistry) -> None:
@@ -124,7 +139,7 @@ def _take(merged: Merged, group: list[tuple[int, Draft]], registry: ModelRegistr
     drafts = [draft for _, draft in group]
     id_ = drafts[0].id
     for draft in drafts:
-        for name in (draft.id, *draft.aliases):
+        for name in draft.names:
             merged.ids[name] = id_
     if len({number for number, _ in group}) < len(group):
         _contradiction(merged, group)
@@ -147,7 +162,7 @@ def _contradiction(merged: Merged, group: list[tuple[int, Draft]]) -> None:
     """Report elements of one source that other names make one; each keeps its own id."""
     claims: dict[str, list[Draft]] = defaultdict(list)
     for _, draft in group:
-        for name in dict.fromkeys((draft.id, *draft.aliases)):
+        for name in draft.names:
             claims[name].append(draft)
     for _, draft in group:
         merged.held.add(draft.id)
@@ -182,7 +197,7 @@ def _groups(makers: Sequence[DraftMaker]) -> Iterator[list[tuple[int, Draft]]]:
 
     owners: dict[str, int] = {}
     for at, (_, draft) in enumerate(drafts):
-        for name in (draft.id, *draft.aliases):
+        for name in draft.names:
             other = owners.setdefault(name, at)
             if other != at:
                 one, two = sorted((root(other), root(at)))

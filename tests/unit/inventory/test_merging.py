@@ -89,6 +89,24 @@ def test_elements_found_by_a_hint_wait_for_a_source_that_was_not_read_whole() ->
     assert desired.held == {"ne-9"}
 
 
+def test_what_a_hint_joins_waits_for_the_rest_of_its_source_which_may_share_it() -> None:
+    """Another device of the number may be in the rest: they would be two, and the node its own."""
+    dcim, ems = {"devices": [BOX]}, reading(EMS, {"nodes": [NODE]}, name="ems")
+    sure = mapped(reading(DCIM, dcim, name="dcim", incomplete=["devices"]), ems).desired
+    assert (sure.twins.keys(), sure.held) == ({"D1"}, frozenset())
+    unsure = mapped(reading(HINTED, dcim, name="dcim", incomplete=["devices"]), ems).desired
+    assert (unsure.twins.keys(), unsure.held) == (set(), {"D1", "ne-9"})
+
+
+def test_what_has_no_part_in_a_hint_goes_on_while_its_source_was_not_read_whole() -> None:
+    other = {**BOX, "id": "D2", "serial": "78"}
+    desired = mapped(
+        reading(HINTED, {"devices": [BOX, other]}, name="dcim", incomplete=["devices"]),
+        reading(EMS, {"nodes": [NODE]}, name="ems"),
+    ).desired
+    assert desired.twins.keys() == {"D2"}
+
+
 def test_a_link_may_name_an_element_by_its_alias() -> None:
     links = twin_rule("links", LINK) + edge_rule("links", "aEnd", "{a}")
     result = mapped(
