@@ -34,8 +34,8 @@ class InventoryServer:
     ``faults`` are answers by ``(path, offset)``, taken once each time they are hit; ``pages`` is
     the most a page holds, whatever the client asks for; ``meanwhile`` is done before the list
     request of that number (from 0), as others write while one reads; ``next_link`` is what pages
-    name as the next; ``total`` and ``offsets`` say whether TMF639 tells how many resources there
-    are, and knows where to go on.
+    name as the next; ``total``, ``offsets`` and ``ends`` say whether TMF639 tells how many
+    resources there are, knows where to go on, and has nothing behind its last page instead of it.
     """
 
     tables: dict[str, list[Item]] = field(default_factory=dict)
@@ -51,6 +51,7 @@ class InventoryServer:
     next_link: str | None = None
     total: bool = True
     offsets: bool = True
+    ends: bool = True
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     url: str = ""
 
@@ -103,6 +104,8 @@ class InventoryServer:
             return refused
         offset = int(request.query.get("offset", "0")) if self.offsets else 0
         limit = min(int(request.query.get("limit", "10")) if self.offsets else 10**9, self.pages)
+        if not self.ends:
+            offset = min(offset, max(len(self.resources) - limit, 0))
         page = self.resources[offset : offset + limit]
         whole = offset + len(page) >= len(self.resources) or not self.total
         status = 200 if whole else 206

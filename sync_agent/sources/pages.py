@@ -4,8 +4,9 @@ When an object in front of the reader is deleted, all others move up by one, and
 next page is never seen; if one is created at the end as well, not even their number tells. So one
 object more than a page is asked for, and the next page has to begin with it: where another one
 stands there, the list has moved. Objects that come or go behind the reader do no harm. Where the
-service gives no more than a page, the list must keep its number instead. Links to a next page are
-not followed, because they may lead, with our token, where nobody sent it.
+service gives no more than a page, the list must keep its number instead, and where it does not tell
+that, the last object of each page is asked for again. Links to a next page are not followed,
+because they may lead, with our token, where nobody sent it.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ class Pages:
             raise ShiftedError(f"{path} changed while it was read")
         self._total = total
         ended = total is not None and self.taken + len(items) >= total
-        ahead = len(items) == self._size + 1 and not ended
+        more_than_one = len(items) > (self._size if total is not None else 1)
+        ahead = more_than_one and not ended
         self._expected = name(items[-1]) if ahead else None
         taken = items[:-1] if ahead else items
         self.taken += len(taken)

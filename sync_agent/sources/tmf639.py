@@ -176,24 +176,28 @@ class Tmf639Source:
         began_ms = self._clock_ms()
         fresh = ResourceSet()
         self._fault = None
-        pages = Pages(self._page_size)
+        pages, ids = Pages(self._page_size), list[str]()
         for _ in range(PAGES_MAX):
             try:
                 answer = await self._client.get("resource", pages.window())
                 read, total = _page(answer.body, self._client.url), _total(answer.headers)
-                if total is None and read and next(iter(fresh.known), None) == read[0]["id"]:
-                    break  # it knows no offset and gave all of it before
-                items = pages.turn(read, total, itemgetter("id"), f"{self._client.url}/resource")
+                ids, before = [item["id"] for item in read], ids
+                if total is None and ids and ids == before:
+                    if len(ids) == self._page_size + 1 or answer.status != 200:
+                        raise _no_offset(self._client.url)
+                    break  # all of it came at once
+                begin = pages.taken
+                pages.turn(read, total, itemgetter("id"), f"{self._client.url}/resource")
             except ServiceError as error:
                 if not fresh.known and not self._resources.known:
                     raise
                 self._fault = error
                 break
-            for at, item in enumerate(items, pages.taken - len(items)):
+            for at, item in enumerate(read, begin):
                 fresh.take(item, f"resource[{at}] {item['id']}", began_ms)
-            # Without a total only an empty page is the end: this one may be short by the service's
-            # own limit, whatever its status says.
-            if not items or (total is not None and pages.taken >= total):
+            # Without a total only an empty page is the end, or the same one again: any other may be
+            # short by the service's own limit, whatever its status says.
+            if not read or (total is not None and pages.taken >= total):
                 if total is not None and len(fresh.known) != total:
                     self._fault = ShiftedError(
                         f"the list has {total:,} resources, but gave {len(fresh.known):,}"
@@ -205,6 +209,10 @@ class Tmf639Source:
                     remedy="raise records_max",
                 )
                 break
+        else:
+            self._fault = ServiceError(
+                f"the list has more than {PAGES_MAX:,} pages", remedy="raise page_size"
+            )
         if self._fault is None:
             self._event_faults = EventFaults()  # whatever they would have said is in the list
         if self._fault is None or not self._resources.known:
@@ -326,6 +334,13 @@ def _page(body: Any, url: str) -> list[Item]:
         if not isinstance(item, dict) or not isinstance(item.get("id"), str):
             raise ServiceError(f"{url}/resource gave a resource without an id")
     return body
+
+
+def _no_offset(url: str) -> ServiceError:
+    return ServiceError(
+        f"{url}/resource gives the same page again and again: it knows no offset",
+        remedy="raise page_size above the number of its resources",
+    )
 
 
 def _total(headers: Mapping[str, str]) -> int | None:

@@ -130,6 +130,49 @@ async def test_a_list_without_a_total_whose_service_knows_no_offset_is_read_once
     assert complete_scopes(found.coverage) == set(SCOPES)
 
 
+@pytest.mark.parametrize(("most", "there"), [(3, 5), (3, 3), (1000, 3)])
+async def test_a_service_that_knows_a_limit_but_no_offset_gave_what_may_be_a_part(
+    most: int, there: int
+) -> None:
+    """As many as were asked for: that is where it was cut, or by chance all there is."""
+    resources = [resource(f"r{n}") for n in range(there)]
+    server = InventoryServer(resources=resources, total=False, offsets=False, pages=most)
+    found = await read(server, "resources")
+    assert len(found.records) == 3
+    assert complete_scopes(found.coverage) == frozenset()
+    assert "knows no offset" in found.diagnostics[0].message
+    assert "page_size" in found.diagnostics[0].remedy
+
+
+async def test_a_list_without_a_total_that_moved_between_short_pages_is_not_whole() -> None:
+    resources = [resource(f"r{n}") for n in range(7)]
+    server = InventoryServer(resources=resources, pages=2, total=False)
+    server.meanwhile[2] = lambda: resources.pop(0)
+    found = await read(server, "resources")
+    assert complete_scopes(found.coverage) == frozenset()
+    assert "changed while it was read" in found.diagnostics[0].message
+
+
+async def test_a_list_of_more_pages_than_are_read_is_not_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sync_agent.sources.tmf639.PAGES_MAX", 2)
+    server = InventoryServer(resources=[resource(f"r{n}") for n in range(5)], pages=1, total=False)
+    found = await read(server, "resources")
+    assert complete_scopes(found.coverage) == frozenset()
+    assert "more than 2 pages" in found.diagnostics[0].message
+
+
+@pytest.mark.parametrize("most", [1, 2])
+async def test_a_service_that_gives_its_last_page_again_and_again_has_an_end(most: int) -> None:
+    resources = [resource(f"r{n}") for n in range(5)]
+    server = InventoryServer(resources=resources, pages=most, total=False, ends=False)
+    found = await read(server, "resources")
+    assert len(found.records) == 5
+    assert complete_scopes(found.coverage) == {"resources"}
+    assert len(server.asked(LIST)) < 10
+
+
 async def test_the_single_place_of_version_4_is_a_place() -> None:
     site = {"id": "S1", "name": "North", "role": "installedAt", "@type": "PlaceRef"}
     found = await read(InventoryServer(resources=[resource("r1", place=site)]), "places")
@@ -154,7 +197,7 @@ async def test_a_list_that_fails_in_the_middle_is_not_whole(status: int) -> None
     server = InventoryServer(resources=[resource(f"r{n}") for n in range(5)])
     server.fail(LIST, 2, status)
     found = await read(server, "resources")
-    assert len(found.records) == 2
+    assert len(found.records) == 3
     assert complete_scopes(found.coverage) == frozenset()
     assert str(status) in found.diagnostics[0].message
     assert found.diagnostics[0].place.endswith("/resource")
