@@ -112,7 +112,7 @@ class Tmf639Source:
         self._listed_ms: int | None = None
         self._fault: ServiceError | None = None
         self._event_faults = EventFaults()  # until the list is read whole again
-        self._file_faults: list[RecordDiagnostic] = []  # all files are read each time
+        self._file_faults = EventFaults()  # all files are read each time
 
     async def check(self) -> str:
         """Return what answered.
@@ -148,12 +148,12 @@ class Tmf639Source:
                 )
         if self._client is not None and self._due():
             await self._list()
-        self._file_faults = []
+        self._file_faults = EventFaults()
         if self._folder is not None:
             try:
                 await asyncio.to_thread(self._take_files, self._folder)
             except InputError as error:
-                self._file_faults.append(RecordDiagnostic.of(error))
+                self._file_faults.add(RecordDiagnostic.of(error))
         if self._log is not None:
             self._take_events(await self._log.read())
         return self._as_read(scopes)
@@ -223,7 +223,7 @@ class Tmf639Source:
         read: list[Timed] = []
 
         def unusable(place: str, what: str) -> None:
-            self._file_faults.append(RecordDiagnostic(place, what, _REMEDY))
+            self._file_faults.add(RecordDiagnostic(place, what, _REMEDY))
 
         for path in event_files(folder, ENDINGS):
             try:
@@ -254,7 +254,7 @@ class Tmf639Source:
 
     def _as_read(self, scopes: Sequence[str]) -> SourceRead:
         records = [r for known in self._resources.known.values() for r in _records(known, scopes)]
-        faults = [*self._event_faults.told(), *self._file_faults]
+        faults = [*self._event_faults.told(), *self._file_faults.told()]
         if self._fault is not None and self._client is not None:
             what = f"was not read whole: {self._fault.message}"
             remedy = self._fault.remedy or "try again; nothing that comes from it is deleted"

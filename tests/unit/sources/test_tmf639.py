@@ -334,6 +334,18 @@ async def test_one_bad_event_is_told_with_its_place_and_the_others_count(
     assert complete_scopes(found.coverage) == frozenset()
 
 
+async def test_of_many_bad_events_of_files_the_first_are_told_and_how_many_more(
+    tmp_path: Path,
+) -> None:
+    good = json.dumps(event("Create", "r1", name="r1"))
+    (tmp_path / "events.ndjson").write_text("7\n" * 5_000 + good)
+    found = await Tmf639Source(folder=tmp_path).read(["resources"])
+    assert names(found) == {"r1": "r1"}
+    assert len(found.diagnostics) == 101
+    assert found.diagnostics[0].place == "events.ndjson:1"
+    assert "4,900 more events could not be used" in found.diagnostics[-1].message
+
+
 async def test_one_bad_event_of_a_message_leaves_the_others(tmp_path: Path) -> None:
     hub = MemoryHub()
     hub.send(json.dumps([event("Create", "r1", name="one"), {"eventType": "x"}]).encode())
