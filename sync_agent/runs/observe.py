@@ -19,6 +19,7 @@ from sync_agent.errors import NotFoundError
 from sync_agent.inventory.desired import DesiredGraph
 from sync_agent.ports.twin_store import ModelStore, TwinReader
 from sync_agent.reconcile.change import Change
+from sync_agent.reconcile.cost import query_units
 from sync_agent.runs.bounded import each
 from sync_agent.twins.graph import TwinGraph
 from sync_agent.twins.twin import Document
@@ -26,8 +27,6 @@ from sync_agent.twins.twin import Document
 IDS_PER_QUERY = 50
 TEXT_CHARS_MAX = 8_000
 QUERIES_AT_ONCE = 8
-TWINS_PER_ID = 2
-"""A page of a query has about twice as many twins as a query may name."""
 POINT_READS_MAX = 5_000
 
 
@@ -68,8 +67,8 @@ async def observe(reader: TwinReader, desired: DesiredGraph) -> TwinGraph:
 async def in_the_way(reader: TwinReader, new: Collection[str], known: TwinGraph) -> list[Document]:
     """Return the twins there are of ids that are new to us; ``known`` has all of ours.
 
-    Of many ids there would be a query for each fifty, so where there are not many more twins than
-    that, all of them are looked through instead.
+    Of many ids there would be a query for each fifty, so where that costs more query units than to
+    look through all twins there are, these are looked through.
 
     Raises:
         ServiceError: they cannot be read.
@@ -79,7 +78,7 @@ async def in_the_way(reader: TwinReader, new: Collection[str], known: TwinGraph)
     there = await count(reader, "digitaltwins")
     if there <= known.twin_count:
         return []
-    if there > TWINS_PER_ID * len(new):
+    if query_units(there) > -(-len(new) // IDS_PER_QUERY) * query_units(1):
         return await twins_named(reader, new)
     wanted = set(new)
     every = reader.query("SELECT * FROM digitaltwins")

@@ -1,5 +1,7 @@
 from collections.abc import AsyncIterator
 
+import pytest
+
 from sync_agent.query.parser import parse
 from sync_agent.runs.observe import TEXT_CHARS_MAX, deployed_models, observe, quoted
 from sync_agent.twins.twin import Document, Twin
@@ -62,6 +64,19 @@ async def test_of_an_instance_with_few_twins_all_are_looked_through() -> None:
     graph = await observe(service, mapped(records(sites=rows, routers=[], links=[])).desired)
     assert [t["$dtId"] for t in graph.twins()] == ["S7"]
     assert len(service.asked) == 4
+
+
+@pytest.mark.parametrize(("others", "named"), [(100, False), (500, True), (3_000, True)])
+async def test_new_twins_are_looked_for_in_the_way_that_costs_less(
+    others: int, named: bool
+) -> None:
+    service = Counting()
+    rows = [{**SITES[0], "id": f"S{n}"} for n in range(1_000)]
+    for twin in (site("S7"), *(site(f"X{n}") for n in range(others))):
+        await service.put_twin(twin)
+    graph = await observe(service, mapped(records(sites=rows, routers=[], links=[])).desired)
+    assert [t["$dtId"] for t in graph.twins()] == ["S7"]
+    assert (len(service.asked) > 4) is named
 
 
 async def test_relationships_of_others_at_a_twin_that_is_to_go_are_read() -> None:
