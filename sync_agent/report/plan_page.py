@@ -35,9 +35,9 @@ h1 { font-size: 1.4rem; margin-bottom: .2rem } h2 { font-size: 1.1rem; margin: 2
 .add { color: var(--add) } .del { color: var(--del) } .edit { color: var(--edit) }
 .refused { border-left: .3rem solid var(--del); padding: .4rem .8rem; margin: 1rem 0 }
 .warning { border-left: .3rem solid var(--edit); padding: .2rem .8rem; margin: .4rem 0 }
-details { border: 1px solid var(--line); border-radius: .5rem; margin: .5rem 0 }
-details > * { margin-left: .8rem; margin-right: .8rem } summary { padding: .4rem 0 }
-summary { cursor: pointer } table { border-collapse: collapse; width: 100%; margin: .5rem 0 }
+details { border: 1px solid var(--line); border-radius: .5rem; margin: .5rem 0; padding: 0 .8rem }
+summary { cursor: pointer; padding: .4rem 0 }
+table { border-collapse: collapse; width: 100%; margin: .5rem 0 }
 td, th { text-align: left; padding: .15rem .6rem .15rem 0; vertical-align: top;
   border-top: 1px solid var(--line); overflow-wrap: anywhere }
 code { font: 13px ui-monospace, monospace } s { opacity: .65 }
