@@ -101,7 +101,8 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
     The loop is uvloop's: the Azure SDKs take nearly a core at the service's patch limit, and a
     tenth of that goes with the standard library's loop.
 
-    SIGTERM breaks it off as Ctrl-C does: what a run did is stored, and a lease given back.
+    SIGTERM breaks it off as Ctrl-C does: what a run did is stored, and a lease given back. Another
+    one changes nothing of that, since machines send two; a second Ctrl-C is somebody in a hurry.
 
     Raises:
         Exit: it was broken off by SIGTERM.
@@ -117,9 +118,9 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
 
         def terminate() -> None:
             nonlocal terminated
-            terminated = True
-            if task is not None:
+            if task is not None and not terminated:
                 task.cancel()
+            terminated = True
 
         if threading.current_thread() is threading.main_thread():  # the only one with signals
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)

@@ -31,6 +31,24 @@ def test_sigterm_breaks_work_off_in_order() -> None:
     assert ended == ["what was done is stored"]
 
 
+def test_a_second_sigterm_does_not_break_off_the_storing_of_what_was_done() -> None:
+    """Who stops a group of processes may well send one to it and one to each of them."""
+    ended: list[str] = []
+
+    async def work() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        try:
+            await asyncio.sleep(LONG_S)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.sleep(0.05)
+            ended.append("what was done is stored")
+
+    with pytest.raises(typer.Exit):
+        context.run(work())
+    assert ended == ["what was done is stored"]
+
+
 async def test_work_gives_its_result_in_any_thread() -> None:
     async def work() -> int:
         return 7
