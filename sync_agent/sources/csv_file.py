@@ -287,10 +287,11 @@ def _separator(header: str, second: str, suffix: str) -> str:
     ';'
     """
     above, below = _QUOTED.sub("", header), _QUOTED.sub("", second)
-    signs = "\t" + SEPARATORS if suffix.lower() == ".tsv" else SEPARATORS
-    there = [sign for sign in signs if sign in above]
+    there = [sign for sign in SEPARATORS if sign in above]
+    if suffix.lower() == ".tsv" and ("\t" in there or not there):
+        return "\t"
     as_many = [sign for sign in there if above.count(sign) == below.count(sign)]
-    return max(as_many, key=above.count) if as_many else next(iter(there), signs[0])
+    return max(as_many, key=above.count) if as_many else next(iter(there), SEPARATORS[0])
 
 
 def _decoded(line: bytes) -> str:

@@ -155,10 +155,21 @@ def test_a_line_that_states_the_separator_keeps_the_numbers_of_the_others(tmp_pa
     assert found.diagnostics[0].place == "sites.csv:4"
 
 
-def test_tabs_separate_a_tsv_whatever_its_header_holds(tmp_path: Path) -> None:
-    (tmp_path / "sites.tsv").write_text("id\tna,me\nS1\tNorth, upper\n")
+@pytest.mark.parametrize(
+    ("text", "attributes"),
+    [
+        ("id\tna,me\nS1\tNorth, upper\n", {"id": "S1", "na,me": "North, upper"}),
+        ("id\ta, b, c\nS1\t1, 2, 3\n", {"id": "S1", "a, b, c": "1, 2, 3"}),
+        ("id\nS1, S2\n", {"id": "S1, S2"}),
+        ("id,name\nS1,North\n", {"id": "S1", "name": "North"}),
+    ],
+)
+def test_tabs_separate_a_tsv_whatever_else_its_header_holds(
+    tmp_path: Path, text: str, attributes: dict[str, str]
+) -> None:
+    (tmp_path / "sites.tsv").write_text(text)
     (record,) = read_folder(tmp_path, ["sites.tsv"]).records
-    assert record.attributes == {"id": "S1", "na,me": "North, upper"}
+    assert record.attributes == attributes
 
 
 def test_what_spreadsheets_leave_empty_is_passed_over(tmp_path: Path) -> None:
