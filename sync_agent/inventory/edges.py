@@ -44,7 +44,7 @@ class Elements:
     """What edges may lead to: sound twins, the ids behind names, and what is held.
 
     ``places`` tells where the records of a twin stand, ``unread`` of a model whether scopes that
-    make twins like it were not read whole.
+    make twins like it were not read whole, ``names_unread`` whether ids behind names may be there.
     """
 
     twins: Mapping[str, Twin]
@@ -52,6 +52,7 @@ class Elements:
     held: frozenset[str]
     places: Callable[[str], Sequence[str]]
     unread: Callable[[str], bool]
+    names_unread: bool
 
 
 class _Asked(msgspec.Struct, gc=False):
@@ -67,7 +68,8 @@ class _Asked(msgspec.Struct, gc=False):
 class EdgeMaker:
     """All relationships while records are gathered, and what was wrong on the way.
 
-    After ``finish``, ``relationships`` are the sound ones between twins that are not held.
+    After ``finish``, ``relationships`` are the sound ones between twins that are not held. Of the
+    names in ``unsure`` some edge may be any: the id of its end may be in what was not read.
     """
 
     def __init__(self, owner: Owner, registry: ModelRegistry, elements: Elements) -> None:
@@ -85,6 +87,7 @@ class EdgeMaker:
         self.relationships: dict[Key, Relationship] = {}
         self.held_twins = set(elements.held)
         self.held: set[Key] = set()
+        self.unsure: set[str] = set()
         self.diagnostics: list[RecordDiagnostic] = []
         self.gaps: dict[str, str] = {}
 
@@ -162,10 +165,16 @@ class EdgeMaker:
             source = ids.get(source, source)
             asked = _Asked(rule, rules, record, (source, start + text), target)
             at_source, at_target = twins.get(source), twins.get(target)
+            if self._elements.names_unread and not self._are_known(source, target):
+                self.unsure.add(rule.name)
             if at_source is None or at_target is None:
                 self._waiting.append(asked)
             else:
                 self._make(asked, at_source.model, at_target.model)
+
+    def _are_known(self, *ends: str) -> bool:
+        held = self._elements.held
+        return all(end in self._elements.twins and end not in held for end in ends)
 
     def finish(self) -> None:
         """Decide on edges with unknown ends, once all records are known; then look for circles."""

@@ -133,6 +133,10 @@ def map_sources(readings: Sequence[Reading], registry: ModelRegistry) -> MappedG
             desired,
             twins=_without(twins.twins, held) | edges.placeholders,
             relationships=edges.relationships,
+            relationship_scopes={
+                name: scopes | unread.scopes if name in edges.unsure else scopes
+                for name, scopes in desired.relationship_scopes.items()
+            },
             held=held - frozenset(edges.placeholders),
             held_relationships=frozenset(edges.held),
             observed=twins.observed,
@@ -145,7 +149,10 @@ def map_sources(readings: Sequence[Reading], registry: ModelRegistry) -> MappedG
 
 
 class _Unread:
-    """Which scopes were not read whole, and what that leaves unknown."""
+    """Which scopes were not read whole, and what that leaves unknown.
+
+    ``scopes`` are those of twins, ``names`` tells whether they may have the ids behind other names.
+    """
 
     def __init__(
         self, readings: Sequence[Reading], makers: Sequence[DraftMaker], registry: ModelRegistry
@@ -153,7 +160,10 @@ class _Unread:
         self._registry = registry
         self._models: list[set[str]] = []
         self.rules: list[set[str]] = []
+        self.scopes: set[str] = set()
+        self.names = False
         self._cached: dict[tuple[int, str], bool] = {}
+        named = any(r.aliases or r.hints for reading in readings for r in reading.mapping.twins)
         for reading, maker in zip(readings, makers, strict=True):
             scopes = set(maker.gaps)
             if reading.coverage is not None:
@@ -161,6 +171,9 @@ class _Unread:
             rules = [r for r in reading.mapping.twins if r.scope in scopes]
             self._models.append({rule.model for rule in rules})
             self.rules.append({rule.key for rule in rules})
+            self.scopes.update(reading.scope(rule.scope) for rule in rules)
+            self.names |= any(r.aliases or r.hints for r in rules)
+            self.names |= named and bool(rules) and len(readings) > 1
 
     def of_source(self, number: int, model: str) -> bool:
         """Tell whether a source might have more elements like those of a model."""
@@ -246,6 +259,7 @@ class _TwinMaker:
             held=frozenset(self.held),
             places=self._merged.places,
             unread=unread.of_any,
+            names_unread=unread.names,
         )
 
     def _twin(self, element: Draft | Element) -> Twin:
@@ -335,8 +349,8 @@ def _described(
     edge_properties: dict[str, set[str]] = defaultdict(set)
     for number, reading in enumerate(readings):
         for rule in reading.mapping.twins:
-            twin_scopes[rule.model].add(reading.scope(rule.scope))
             for model in _models_like(rule.model, readings, registry):
+                twin_scopes[model].add(reading.scope(rule.scope))
                 of_model = ownership.setdefault(model, {owner.marker: Ownership.MANAGED})
                 for prop in rule.properties:
                     of_model.setdefault(prop.path, prop.ownership)

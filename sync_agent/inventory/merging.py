@@ -115,6 +115,7 @@ def merge(
         return merged
     aliased = any(rule.rule.aliases or rule.rule.hints for maker in makers for rule in maker.rules)
     for group in _groups(makers):
+        _name(merged, group, unread)
         _take(merged, group, registry)
         first = group[0][0]
         if aliased and any(unread(n, group[0][1].model) for n in range(first)):
@@ -134,13 +135,20 @@ def _may_part(group: Sequence[tuple[int, Draft]], unread: Callable[[int, str], b
     return False
 
 
+def _name(
+    merged: Merged, group: Sequence[tuple[int, Draft]], unread: Callable[[int, str], bool]
+) -> None:
+    """Note what links may call an element; a hint only when all of its source was read."""
+    for number, draft in group:
+        sure = not draft.hints or not unread(number, "")
+        for name in draft.names if sure else (draft.id, *draft.aliases):
+            merged.ids[name] = group[0][1].id
+
+
 def _take(merged: Merged, group: list[tuple[int, Draft]], registry: ModelRegistry) -> None:
     """Make one element of drafts that share names, or say why they cannot be one."""
     drafts = [draft for _, draft in group]
     id_ = drafts[0].id
-    for draft in drafts:
-        for name in draft.names:
-            merged.ids[name] = id_
     if len({number for number, _ in group}) < len(group):
         _contradiction(merged, group)
         return

@@ -1,4 +1,4 @@
-"""Several sources of one network, right and wrong: the order of what they say does not matter."""
+"""Several sources of one network: the order of what they say, and what of it was not read."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
 from sync_agent.inventory.mapping import MappedGraph, Reading
+from sync_agent.inventory.record import Coverage
+from sync_agent.reconcile.change import Action
+from sync_agent.reconcile.plan import make_plan
+from sync_agent.twins.graph import TwinGraph
 from tests.telecom_mapping import DEVICE, ROUTER, SITE, edge_rule, mapped, reading, twin_rule
 
 DEVICES = ("D1", "D2", "D3")
@@ -122,3 +126,51 @@ def test_where_ids_agree_and_precedence_decides_the_order_of_sources_does_not_ma
         for one in readings
     ]
     assert meant(mapped(*shuffled(by_id, chance))) == meant(mapped(*by_id))
+
+
+@st.composite
+def sound_networks(draw: st.DrawFn) -> list[Reading]:
+    """Sources that share elements by aliases or hints, and link them by ids or by these names."""
+    readings = []
+    for source in "AB":
+        names = draw(st.sampled_from(["aliases", "hints"]))
+        model = draw(st.sampled_from([DEVICE, ROUTER]))
+        rules = twin_rule("devices", model, f'{names} = ["serial:{{serial}}"]')
+        rules += edge_rule("devices", "dependsOn", "{other}")
+        unique = names == "aliases"  # twice it would be a contradiction
+        serials = draw(st.lists(st.integers(0, 2), min_size=1, max_size=3, unique=unique))
+        ends = st.sampled_from(["", "A0", "B0", "serial:0", "serial:1"])
+        rows = [
+            {"id": f"{source}{number}", "serial": f"{serial}", "other": draw(ends)}
+            for number, serial in enumerate(serials)
+        ]
+        readings.append(reading(rules, {"devices": rows}, name=source))
+    return readings
+
+
+@settings(deadline=None, max_examples=300)
+@given(sound_networks(), st.sets(st.sampled_from("AB"), min_size=1), st.data())
+def test_what_was_read_in_part_deletes_nothing(
+    readings: list[Reading], cut: set[str], data: st.DataObject
+) -> None:
+    before = mapped(*readings).desired
+    assume(not before.held)
+    part = [some_of(one, data) if one.name in cut else one for one in readings]
+    after = mapped(*part)
+    coverage = [
+        Coverage(one.scope(of.scope), of.complete, of.reason)
+        for one in part
+        for of in one.coverage or ()
+    ]
+    twins = TwinGraph(
+        [twin.as_stored() for twin in before.twins.values()],
+        [edge.as_stored() for edge in before.relationships.values()],
+    )
+    plan = make_plan(after.desired, twins, [*coverage, *after.gaps], records=1)
+    assert plan.counts()[Action.DELETE] == 0
+
+
+def some_of(reading: Reading, data: st.DataObject) -> Reading:
+    """Return a reading that was broken off."""
+    records = [record for record in reading.records if data.draw(st.booleans())]
+    return replace(reading, records=records, coverage=(Coverage("devices", False, "cut off"),))

@@ -6,6 +6,10 @@ import pytest
 
 from sync_agent.errors import InputError
 from sync_agent.inventory.desired import Ownership
+from sync_agent.inventory.mapping import MappedGraph, Reading
+from sync_agent.inventory.record import Coverage
+from sync_agent.reconcile.plan import Plan, make_plan
+from sync_agent.twins.graph import TwinGraph
 from tests.telecom_mapping import (
     DEVICE,
     LINK,
@@ -54,7 +58,7 @@ def test_what_either_source_maps_is_owned_on_the_merged_model() -> None:
     owned = desired.ownership[ROUTER]
     assert owned[("displayLabel",)] is Ownership.MANAGED
     assert owned[("softwareVersion",)] is Ownership.MANAGED
-    assert desired.twin_scopes[ROUTER] == {"ems/nodes"}
+    assert desired.twin_scopes[ROUTER] == {"dcim/devices", "ems/nodes"}
 
 
 HINTED = DCIM.replace("aliases", "hints")
@@ -93,9 +97,11 @@ def test_what_a_hint_joins_waits_for_the_rest_of_its_source_which_may_share_it()
     """Another device of the number may be in the rest: they would be two, and the node its own."""
     dcim, ems = {"devices": [BOX]}, reading(EMS, {"nodes": [NODE]}, name="ems")
     sure = mapped(reading(DCIM, dcim, name="dcim", incomplete=["devices"]), ems).desired
-    assert (sure.twins.keys(), sure.held) == ({"D1"}, frozenset())
+    assert sure.twins.keys() == {"D1"}
+    assert sure.held == frozenset()
     unsure = mapped(reading(HINTED, dcim, name="dcim", incomplete=["devices"]), ems).desired
-    assert (unsure.twins.keys(), unsure.held) == (set(), {"D1", "ne-9"})
+    assert unsure.twins == {}
+    assert unsure.held == {"D1", "ne-9"}
 
 
 def test_what_has_no_part_in_a_hint_goes_on_while_its_source_was_not_read_whole() -> None:
@@ -105,6 +111,58 @@ def test_what_has_no_part_in_a_hint_goes_on_while_its_source_was_not_read_whole(
         reading(EMS, {"nodes": [NODE]}, name="ems"),
     ).desired
     assert desired.twins.keys() == {"D2"}
+
+
+def planned_after(before: MappedGraph, *readings: Reading) -> Plan:
+    """Return the plan of readings where the twins are as other readings made them."""
+    after = mapped(*readings)
+    twins = TwinGraph(
+        [twin.as_stored() for twin in before.desired.twins.values()],
+        [edge.as_stored() for edge in before.desired.relationships.values()],
+    )
+    coverage = [
+        Coverage(reading.scope(of.scope), of.complete, of.reason)
+        for reading in readings
+        for of in reading.coverage or ()
+    ]
+    return make_plan(after.desired, twins, [*coverage, *after.gaps], records=1)
+
+
+def test_an_element_with_the_model_of_another_source_stays_while_its_own_was_not_read() -> None:
+    """The router is one by what the ems says, but its id is the dcim's."""
+    ems = reading(EMS, {"nodes": [NODE]}, name="ems")
+    before = mapped(reading(DCIM, {"devices": [BOX]}, name="dcim"), ems)
+    cut = reading(DCIM, {"devices": []}, name="dcim", incomplete=["devices"])
+    assert planned_after(before, cut, ems).changes == ()
+    whole = reading(DCIM, {"devices": []}, name="dcim")
+    assert planned_after(before, whole, ems).deletions() == 1
+
+
+@pytest.mark.parametrize("name", ["aliases", "hints"])
+@pytest.mark.parametrize(("source", "target"), [("{id}", "D2"), ("D2", "{id}")])
+def test_what_leads_to_an_element_stays_while_the_source_of_its_id_was_not_read(
+    name: str, source: str, target: str
+) -> None:
+    links = edge_rule("nodes", "dependsOn", target, source=source)
+    ems = reading(EMS + links, {"nodes": [NODE]}, name="ems")
+    rows = [BOX, {**BOX, "id": "D2", "serial": "78"}]
+    dcim = DCIM.replace("aliases", name)
+    before = mapped(reading(dcim, {"devices": rows}, name="dcim"), ems)
+    assert len(before.desired.relationships) == 1
+    for seen in (rows[:1], rows[1:], []):
+        cut = reading(dcim, {"devices": seen}, name="dcim", incomplete=["devices"])
+        assert planned_after(before, cut, ems).changes == ()
+
+
+def test_a_hint_names_an_element_to_links_only_when_its_source_was_read_whole() -> None:
+    links = edge_rule("links", "dependsOn", "serial:{sn}")
+    rows: Rows = {
+        "devices": [BOX, {**BOX, "id": "D2", "serial": "78"}],
+        "links": [{"id": "D2", "sn": 77}],
+    }
+    (edge,) = mapped(reading(HINTED + links, rows)).desired.relationships.values()
+    assert (edge.source, edge.target) == ("D2", "D1")
+    assert mapped(reading(HINTED + links, rows, incomplete=["devices"])).desired.relationships == {}
 
 
 def test_a_link_may_name_an_element_by_its_alias() -> None:
