@@ -24,6 +24,9 @@ POWER_HOPS_MAX = 16
 Node = tuple[str, int]
 """An object by type and id: ``("dcim.interface", 7)``."""
 
+Entered = list[list[int]]
+"""The positions a path came in at, on each of the rear ports side by side."""
+
 INTERFACE = "dcim.interface"
 FRONT_PORT = "dcim.frontport"
 REAR_PORT = "dcim.rearport"
@@ -127,7 +130,7 @@ class CablePlant:
             return None
         steps: list[tuple[Node, ...]] = [(origin,)]
         here: tuple[Node, ...] = (origin,)
-        stack: list[list[int]] = []
+        stack: list[Entered] = []
         for _ in range(STEPS_MAX):
             cables, there = self._along(here)
             if not there:
@@ -151,7 +154,7 @@ class CablePlant:
         return cables, tuple(dict.fromkeys(node for there in found.values() for node in there))
 
     def _through(
-        self, nodes: tuple[Node, ...], stack: list[list[int]], steps: list[tuple[Node, ...]]
+        self, nodes: tuple[Node, ...], stack: list[Entered], steps: list[tuple[Node, ...]]
     ) -> tuple[Node, ...] | None:
         """Pass through panels and circuits; None where the way ends (its end is then a step)."""
         kind = nodes[0][0]
@@ -161,7 +164,7 @@ class CablePlant:
             if not rears:
                 return None
             if any(self.positions.get(rear, 1) > 1 for _, rear in rears):
-                stack.append([position for _, position in pairs])
+                stack.append([[at for of, at in pairs if of == rear] for _, rear in rears])
             steps.append(rears)
             return rears
         if kind == REAR_PORT:
@@ -172,16 +175,16 @@ class CablePlant:
             return fronts
         return self._other_end(nodes[0][1], steps) if len(nodes) == 1 else None
 
-    def _fronts(self, nodes: tuple[Node, ...], stack: list[list[int]]) -> tuple[Node, ...]:
+    def _fronts(self, nodes: tuple[Node, ...], stack: list[Entered]) -> tuple[Node, ...]:
         many = any(self.positions.get(rear, 1) > 1 for _, rear in nodes)
         if many and not stack:
             return ()  # it leads to several front ports, and nobody knows to which
-        positions = stack.pop() if many else [1]
-        if many and len(nodes) > 1:  # several trunks side by side: a position on each
-            places = list(zip(nodes, positions, strict=False))
+        entered = stack.pop() if many else [[1]]
+        if len(nodes) == len(entered):  # trunks side by side: each at its own positions
+            places = [(rear, at) for (_, rear), of in zip(nodes, entered, strict=True) for at in of]
         else:
-            places = [(node, at) for node in nodes for at in positions]
-        found = (self.to_front.get((rear, at)) for (_, rear), at in places)
+            places = [(rear, at) for _, rear in nodes for of in entered for at in of]
+        found = map(self.to_front.get, places)
         return tuple((FRONT_PORT, port) for port in found if port is not None)
 
     def _other_end(self, end: int, steps: list[tuple[Node, ...]]) -> tuple[Node, ...] | None:

@@ -15,7 +15,7 @@ from sync_agent.settings.shipped import shipped_default
 from sync_agent.sources.http_client import HttpClient, anonymous, bearer
 from sync_agent.sources.netbox import NetBoxSource
 from sync_agent.sources.netbox_shape import in_one_shape
-from sync_agent.sources.netbox_trace import DERIVED
+from sync_agent.sources.netbox_trace import DERIVED, CablePlant
 from tests.inventory_server import InventoryServer, Item, serving
 from tests.telecom_mapping import telecom
 
@@ -472,19 +472,21 @@ def test_an_interface_is_followed_along_all_cables_of_the_ports_it_is_split_to()
     assert found[0]["cables"] == [1, 3, 4, 5]
 
 
-def test_trunks_side_by_side_keep_the_position_each_was_entered_at() -> None:
-    """Two fibres of one interface over two trunks, at position 1 of one and 2 of the other."""
+@pytest.mark.parametrize("entered", [(11, 22), (11, 12, 21), (21, 11, 22, 12)])
+def test_trunks_side_by_side_keep_the_positions_each_was_entered_at(
+    entered: tuple[int, ...],
+) -> None:
+    """Fibres of one interface over two trunks: port 12 is position 2 of the first, behind is 32."""
     fronts = [
         {"id": 10 * panel + at, "rear_port": {"id": panel}, "rear_port_position": at}
         for panel in (1, 2, 3, 4)
         for at in (1, 2)
     ]
     cables = [
-        cable(1, [("interface", 101)], [("frontport", 11), ("frontport", 22)]),
+        cable(1, [("interface", 101)], [("frontport", port) for port in entered]),
         cable(2, [("rearport", 1)], [("rearport", 3)]),
         cable(3, [("rearport", 2)], [("rearport", 4)]),
-        cable(4, [("frontport", 31), ("frontport", 42)], [("interface", 201)]),
-        cable(5, [("frontport", 32)], [("interface", 202)]),
+        *(cable(port, [("frontport", port)], [("interface", port)]) for port in (31, 32, 41, 42)),
     ]
     rears = [{"id": n, "positions": 2} for n in (1, 2, 3, 4)]
     plant = {
@@ -493,8 +495,9 @@ def test_trunks_side_by_side_keep_the_position_each_was_entered_at() -> None:
         "rear-ports": by_id(rears, "rear-ports"),
         "circuit-terminations": {},
     }
-    found = list(DERIVED["links"][1](plant))
-    assert [(f["a_id"], f["z_id"]) for f in found] == [(101, 201)]
+    path = CablePlant.of(plant).path(("dcim.interface", 101))
+    assert path is not None
+    assert {port for _, port in path.ends} == {port + 20 for port in entered}
 
 
 def test_a_cable_to_ends_of_different_kinds_is_followed_from_its_other_side_alone() -> None:
