@@ -135,7 +135,9 @@ def _over(
     # Twins that get another model, as placeholders do, may be more than there are of it now.
     share = 100 * count / there if there > count else 100.0
     if count and share > most_percent:
-        share_of = f"of {there} managed {what}" if there >= count else f"{what}, {there} managed,"
+        share_of = (
+            f"of {there} managed {what}" if there >= count else f"{what}, {there} managed now"
+        )
         yield Refusal(
             f"the plan would {verb} {count} {share_of}"
             f" ({share:.1f} %), more than the {most_percent:g} % allowed",

@@ -99,7 +99,7 @@ def test_a_share_of_all_allows_more_twins_of_a_model_than_there_were_before() ->
     )
     plan = Plan(Owner("inventory"), changes, managed=100, records=9, managed_of={"dtmi:u;1": 2})
     guarded(plan, LIMITS)
-    with pytest.raises(GuardError, match=r"change or delete 5 dtmi:u;1, 2 managed, \(100.0 %\)"):
+    with pytest.raises(GuardError, match=r"change or delete 5 dtmi:u;1, 2 managed now \(100.0 %\)"):
         guarded(plan, replace(LIMITS, kind_max_change_percent=99))
 
 
