@@ -71,8 +71,7 @@ class HealthWriter:
         return len(done)
 
     async def _show(self, record: HealthRecord, attributes: dict[str, JsonValue]) -> None:
-        shown = attributes.get("health") or {}
-        patch = component_patch("health", shown, record.published)
+        patch = _patch(record, attributes)
         if not patch:
             return
         try:
@@ -82,18 +81,21 @@ class HealthWriter:
         except ServiceError as error:
             if error.retryable or error.status != 400:
                 raise
-            if await self._is_shown(record):
-                return  # a patch repeated after a reset: its `remove` found nothing the second time
+            # A patch repeated after a lost answer: its `remove` found nothing the second time.
+            self._directory.forget([record.element])
+            entry = (await self._directory.find([record.element]))[record.element]
+            if entry is not None and _patch(record, entry.attributes) != patch:
+                await self._show(record, entry.attributes)
+                return
             # The twin's model has no such component: nothing to show it on, and no later try helps.
             _log.error("health not shown", element=record.element, reason=error.message)
         else:
+            shown = attributes.get("health") or {}
             attributes["health"] = {**shown, **record.published}
 
-    async def _is_shown(self, record: HealthRecord) -> bool:
-        self._directory.forget([record.element])
-        entry = (await self._directory.find([record.element]))[record.element]
-        shown = entry.attributes.get("health") if entry else None
-        return shown is not None and not component_patch("health", shown, record.published)
+
+def _patch(record: HealthRecord, attributes: Mapping[str, JsonValue]) -> Sequence[Document]:
+    return component_patch("health", attributes.get("health") or {}, record.published)
 
 
 def component_patch(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sync_agent.errors import NotFoundError
-from sync_agent.twins.patch import apply_patch
+from sync_agent.errors import NotFoundError, ServiceError
+from sync_agent.twins.patch import PatchError, apply_patch
 from sync_agent.twins.twin import Document, Twin
 
 
@@ -40,7 +40,10 @@ class MemoryTwins:
             parts = str(operation["path"]).split("/")
             if parts[1] == "$metadata":
                 document["$metadata"].setdefault(parts[2], {})
-        self.documents[twin_id] = apply_patch(document, patch)
+        try:
+            self.documents[twin_id] = apply_patch(document, patch)
+        except PatchError as error:
+            raise ServiceError(str(error), status=400) from error
         self.writes.append((twin_id, list(patch)))
         if failure is not None:
             raise failure

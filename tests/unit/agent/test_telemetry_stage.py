@@ -334,3 +334,22 @@ async def test_a_health_patch_that_was_applied_before_a_reset_counts_as_shown(
     twins.fail_after_write = True
     assert await rig.health.flush() == 1
     assert rig.state.unwritten_health_count() == 0
+
+
+async def test_health_that_changed_since_a_patch_whose_answer_was_lost_is_shown(
+    twins: MemoryTwins, path: Path
+) -> None:
+    rig = Rig(twins, path)
+    await rig.handle(event(1, sample(0, -40.0)), event(2, sample(1, -40.0)))
+    await rig.health.flush()
+    await rig.handle(event(3, sample(20, -40.0)))
+    rig.stage.pass_silence()
+    twins.fail_next = UnavailableError("reset", status=503)
+    twins.fail_after_write = True
+    with pytest.raises(UnavailableError):
+        await rig.health.flush()
+    # The twin has no score any more, which the next patch removes in vain, and shows what is old.
+    twins.documents["L1"]["health"]["explanation"] = "old"
+    await rig.health.flush()
+    assert twins.documents["L1"]["health"]["explanation"] != "old"
+    assert rig.state.unwritten_health_count() == 0
