@@ -210,8 +210,9 @@ class IncomingLink(Link):
         self._forget()
 
     def _forget(self) -> None:
-        self._room.give(len(self._partial))
-        self._partial = bytearray()
+        if self._partial:
+            self._room.give(len(self._partial))
+            self._partial = bytearray()
 
     def _end_delivery(self) -> None:
         self._first = None
