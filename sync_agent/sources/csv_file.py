@@ -19,6 +19,7 @@ import hashlib
 import io
 import os
 import re
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -40,7 +41,6 @@ ROWS_AT_ONCE = 4_096
 SEPARATORS = ",;\t|"
 
 _SURELY_SHORT = 1_000
-_BOM = b"\xef\xbb\xbf"
 _STATED = re.compile(r'"?sep=([^"\w\s]|\t)"?\r?\n')
 _QUOTED = re.compile(r'"[^"]*("|$)')
 
@@ -186,7 +186,9 @@ class CsvFile:
         self.may_be_odd = False
         while block := file.read(BLOCK_BYTES):
             block += file.readline(LINE_BYTES_MAX)
-            text = "" if b"\0" in block else _decoded(block.removeprefix(b"" if number else _BOM))
+            text = (
+                "" if b"\0" in block else _decoded(block.removeprefix(b"" if number else BOM_UTF8))
+            )
             longest = max(map(len, block.split(b"\n")))
             if text and longest < LINE_BYTES_MAX - 1 and block.endswith(b"\n"):
                 self.digest.update(block)
@@ -204,7 +206,7 @@ class CsvFile:
             number += 1
             self.digest.update(line)
             if number == 1:
-                line = line.removeprefix(_BOM)
+                line = line.removeprefix(BOM_UTF8)
             if len(line) == LINE_BYTES_MAX and not line.endswith(b"\n"):
                 raise InputError(
                     f"is longer than {LINE_BYTES_MAX:,} bytes",

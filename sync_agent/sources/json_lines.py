@@ -18,6 +18,7 @@ before a file is given up; nesting as deep as the decoder goes.
 from __future__ import annotations
 
 import hashlib
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -40,7 +41,6 @@ COLUMNS_MAX = 1_000
 NAMES_SHOWN = 12
 DEPTH_SHOWN = 4
 
-_BOM = b"\xef\xbb\xbf"
 _MEND = "correct it, or write the file again"
 
 
@@ -76,7 +76,7 @@ class JsonLinesFile:
                         place=f"{self.path}:{number}",
                         remedy="write one object a line",
                     )
-                line = line.removeprefix(_BOM) if number == 1 else line
+                line = line.removeprefix(BOM_UTF8) if number == 1 else line
                 if not line.strip():
                     continue
                 item = self._decoded(line, number)
@@ -148,7 +148,7 @@ class JsonFile:
 
     def _items(self, data: bytes) -> Iterator[Any]:
         try:
-            document = msgspec.json.decode(data.removeprefix(_BOM))
+            document = msgspec.json.decode(data.removeprefix(BOM_UTF8))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             self._fault(self.path.name, text_fault(data) or f"is no JSON: {error}")
             return

@@ -6,6 +6,7 @@ sense is told and left out; those beside it count. Bounds: ``FILE_BYTES_MAX`` a 
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,6 @@ from sync_agent.twins.time import parse_time_ms
 
 FILE_BYTES_MAX = 67_108_864
 
-_BOM = b"\xef\xbb\xbf"
 _EVENTS = ("create", "attributevaluechange", "statechange", "delete")
 
 Item = dict[str, Any]
@@ -56,7 +56,7 @@ def documents_of(path: Path) -> Iterator[tuple[str, bytes]]:
         data = file.read(FILE_BYTES_MAX + 1)
     if len(data) > FILE_BYTES_MAX:
         raise ValueError(f"is larger than {FILE_BYTES_MAX:,} bytes")
-    data = data.removeprefix(_BOM)
+    data = data.removeprefix(BOM_UTF8)
     if path.suffix == ".json":
         yield path.name, data
         return
