@@ -34,12 +34,12 @@ from sync_agent.errors import NotFoundError, ServiceError, SettingsError, Unreac
 from sync_agent.hosts import is_loopback
 from sync_agent.ports.pace import Charge, Gate, Operation
 from sync_agent.ports.watch import Unwatched, Watch
+from sync_agent.query.charge import PAGE_ROWS
 from sync_agent.twins.twin import Document, Relationship, Twin
 
 REQUEST_MAX_S = 60.0
 LATE_AFTER_S = 10.0
 CONNECT_MAX_S = 10.0
-PAGE_ROWS = 1_000
 CONNECTIONS_MAX = 128
 RETRY_WAIT_MIN_S = 0.2
 RETRY_WAIT_MAX_S = 30.0

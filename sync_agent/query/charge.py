@@ -6,6 +6,8 @@ Recorded were 2.79 for no row, 2.87 for one, 3.18 for five, 8.94 for 45, 20.75 f
 
 from __future__ import annotations
 
+PAGE_ROWS = 1_000
+"""Rows of a page, as the agent asks for them."""
 BASE = 2.79
 ROW = 0.075
 GROWTH = 0.00156  # each row adds this to the price of all
@@ -23,3 +25,9 @@ def charge_of_rows(count: int) -> float:
 def charge_of_count(counted: int) -> float:
     """Return what a COUNT of so many twins or relationships costs."""
     return round(BASE + COUNTED * min(counted, COUNTED_MAX), 2)
+
+
+def charge_of_reading(count: int) -> float:
+    """Return what it costs to read so many rows, page by page."""
+    pages, rest = divmod(count, PAGE_ROWS)
+    return pages * charge_of_rows(PAGE_ROWS) + (charge_of_rows(rest) if rest else 0.0)

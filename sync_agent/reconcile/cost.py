@@ -12,14 +12,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sync_agent.query.charge import charge_of_rows
+from sync_agent.query.charge import charge_of_reading
 from sync_agent.reconcile.change import Action, Change, patch_of
 from sync_agent.reconcile.plan import Plan
 from sync_agent.twins.twin import JsonValue
 
 BILLED_BYTES = 1024
 """Operations are billed in increments of this many bytes."""
-PAGE_ROWS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ def cost_of(plan: Plan, rates: Rates) -> Cost:
     return Cost(
         operations=len(plan.changes),
         billed_operations=sum(-(-_bytes(change) // BILLED_BYTES) for change in plan.changes),
-        query_units=round(query_units(len(per_twin)), 1),
+        query_units=round(charge_of_reading(len(per_twin)), 1),
         seconds=seconds_of(plan.changes, rates),
         busiest=busiest,
         busiest_operations=writes,
@@ -74,12 +73,6 @@ def seconds_of(changes: Sequence[Change], rates: Rates) -> float:
         writes / rates.twin_ops_per_s if writes > rates.twin_ops_per_s else 0.0,
     )
     return round(seconds, 3)
-
-
-def query_units(rows: int) -> float:
-    """Return about how many query units it takes to read so many rows."""
-    pages, rest = divmod(rows, PAGE_ROWS)
-    return pages * charge_of_rows(PAGE_ROWS) + (charge_of_rows(rest) if rest else 0.0)
 
 
 def _writes(changes: Sequence[Change]) -> Counter[str]:

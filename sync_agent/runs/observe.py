@@ -18,8 +18,8 @@ from sync_agent.dtdl.registry import ModelRegistry
 from sync_agent.errors import NotFoundError
 from sync_agent.inventory.desired import DesiredGraph
 from sync_agent.ports.twin_store import ModelStore, TwinReader
+from sync_agent.query.charge import charge_of_reading
 from sync_agent.reconcile.change import Change
-from sync_agent.reconcile.cost import query_units
 from sync_agent.runs.bounded import each
 from sync_agent.twins.graph import TwinGraph
 from sync_agent.twins.twin import Document
@@ -78,7 +78,7 @@ async def in_the_way(reader: TwinReader, new: Collection[str], known: TwinGraph)
     there = await count(reader, "digitaltwins")
     if there <= known.twin_count:
         return []
-    if query_units(there) > -(-len(new) // IDS_PER_QUERY) * query_units(1):
+    if charge_of_reading(there) > -(-len(new) // IDS_PER_QUERY) * charge_of_reading(1):
         return await twins_named(reader, new)
     wanted = set(new)
     every = reader.query("SELECT * FROM digitaltwins")

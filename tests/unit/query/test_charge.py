@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sync_agent.query.charge import charge_of_count, charge_of_rows
+from sync_agent.query.charge import charge_of_count, charge_of_reading, charge_of_rows
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,9 @@ def test_a_charge_grows_with_the_rows_and_a_count_costs_less_than_its_rows() -> 
     assert charge_of_count(40) == pytest.approx(6.05, rel=0.05)
     assert charge_of_count(100) < charges[100]
     assert charge_of_count(200_000) < 100
+
+
+def test_query_units_are_those_of_the_pages_a_reading_takes() -> None:
+    assert charge_of_reading(0) == 0
+    assert charge_of_reading(100) == charge_of_rows(100)
+    assert charge_of_reading(2_100) == 2 * charge_of_rows(1_000) + charge_of_rows(100)

@@ -1,7 +1,6 @@
 from sync_agent.inventory.owner import Owner
-from sync_agent.query.charge import charge_of_rows
 from sync_agent.reconcile.change import Action, Change, Edit
-from sync_agent.reconcile.cost import Cost, Rates, cost_of, query_units
+from sync_agent.reconcile.cost import Cost, Rates, cost_of
 from sync_agent.reconcile.plan import Plan
 from sync_agent.twins.twin import Relationship, Twin
 
@@ -39,9 +38,3 @@ def test_a_hub_with_5000_relationships_takes_eight_minutes() -> None:
 def test_operations_are_billed_by_the_kilobyte() -> None:
     large = Change(Action.CREATE, twin=Twin("T", "m", {"text": "ä" * 1500}))
     assert cost_of(plan(large), RATES).billed_operations == 3
-
-
-def test_query_units_are_those_of_the_pages_a_reading_takes() -> None:
-    assert query_units(0) == 0
-    assert query_units(100) == charge_of_rows(100)
-    assert query_units(2_100) == 2 * charge_of_rows(1_000) + charge_of_rows(100)
