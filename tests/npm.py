@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -29,6 +30,22 @@ def locked(source: Path, folder: Path) -> Path:
     copy = shutil.copytree(source, folder, dirs_exist_ok=True)
     _npm(copy, ["ci"], f"what {source.name} needs")
     return copy
+
+
+def run_script(script: Path, *arguments: str, within_s: float, **environment: str) -> list[str]:
+    """Run a script of ours in Node.js and return the words it printed."""
+    node = shutil.which("node")
+    assert node is not None
+    done = subprocess.run(
+        [node, str(script), *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=within_s,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
 
 
 def _npm(folder: Path, command: list[str], wanted: str) -> None:

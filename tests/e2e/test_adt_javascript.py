@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from sync_agent.stub.certificate import made_in
 from sync_agent.stub.server import StubOptions
-from tests.npm import installed
+from tests.npm import installed, run_script
 from tests.stubs import running_stub
 
 SCRIPT = Path(__file__).parent / "javascript" / "adt.js"
@@ -26,17 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 def test_the_javascript_sdk_does_all_it_can(tmp_path: Path, version: str) -> None:
     modules = installed(tmp_path / "sdk", f"@azure/digital-twins-core@{version}")
     certificate = made_in(tmp_path)
-    node = shutil.which("node")
-    assert node is not None
+    trusted = {"NODE_EXTRA_CA_CERTS": str(certificate.certificate)}
     with running_stub(StubOptions(tls=certificate)) as stub:
-        trusted = {"NODE_EXTRA_CA_CERTS": str(certificate.certificate), "NODE_PATH": str(modules)}
-        done = subprocess.run(
-            [node, str(SCRIPT), stub.adt_url],
-            env={**os.environ, **trusted},
-            capture_output=True,
-            text=True,
-            timeout=RUN_S,
-            check=False,
-        )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == SCENARIOS
+        done = run_script(SCRIPT, stub.adt_url, within_s=RUN_S, NODE_PATH=str(modules), **trusted)
+    assert done == SCENARIOS

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,7 +9,7 @@ import pytest
 from sync_agent.stub.amqp.broker import HubOptions
 from sync_agent.stub.certificate import made_in
 from sync_agent.stub.server import StubOptions
-from tests.npm import installed
+from tests.npm import installed, run_script
 from tests.stubs import running_stub
 
 SCRIPT = Path(__file__).parent / "javascript" / "event_hubs.js"
@@ -29,16 +26,7 @@ def test_the_javascript_sdk_sends_and_receives(tmp_path: Path, way: str) -> None
         installed(tmp_path / "sdk", "ws@8")
     certificate = made_in(tmp_path) if way == "ws" else None
     trusted = {"NODE_EXTRA_CA_CERTS": str(certificate.certificate)} if certificate else {}
-    node = shutil.which("node")
-    assert node is not None
     with running_stub(StubOptions(hubs=(HubOptions("telemetry", 4),), tls=certificate)) as stub:
-        done = subprocess.run(
-            [node, str(SCRIPT), stub.event_hub_connection_string, way],
-            env={**os.environ, "NODE_PATH": str(modules), **trusted},
-            capture_output=True,
-            text=True,
-            timeout=RUN_S,
-            check=False,
-        )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == SCENARIOS
+        address = stub.event_hub_connection_string
+        done = run_script(SCRIPT, address, way, within_s=RUN_S, NODE_PATH=str(modules), **trusted)
+    assert done == SCENARIOS

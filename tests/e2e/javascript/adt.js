@@ -137,12 +137,4 @@ const scenarios = {
   },
 };
 
-(async () => {
-  for (const [name, scenario] of Object.entries(scenarios)) {
-    await scenario();
-    console.log(name);
-  }
-})().catch((error) => {
-  console.error(error);
-  process.exit(1);
-});
+require("./run.js")(scenarios);

@@ -18,6 +18,7 @@ BUFFER = 64 * 1024
 """What the two sockets keep, so that a test sees what the server keeps."""
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+LAST_REQUEST = REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 
 
 class Answering:
@@ -137,8 +138,7 @@ async def test_an_answer_that_is_read_slowly_is_sent_to_its_end(
     monkeypatch.setattr(http_server, "UNREAD_MAX_S", 0.1)
     size = 2_000_000
     async with client_of(Answering(size)) as client:
-        request = REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
-        await asyncio.get_running_loop().sock_sendall(client, request)
+        await asyncio.get_running_loop().sock_sendall(client, LAST_REQUEST)
         async with asyncio.timeout(10):
             assert await read_to_the_end(client, pause_s=0.02) > size
 
@@ -149,8 +149,7 @@ async def test_a_client_that_reads_no_more_for_a_while_gets_its_answer_whole(
     monkeypatch.setattr(http_server, "REQUEST_MAX_S", 0.1)
     size = 2_000_000
     async with client_of(Answering(size)) as client:
-        request = REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
-        await asyncio.get_running_loop().sock_sendall(client, request)
+        await asyncio.get_running_loop().sock_sendall(client, LAST_REQUEST)
         await asyncio.sleep(0.5)
         async with asyncio.timeout(5):
             assert await read_to_the_end(client) > size
